@@ -1,0 +1,1 @@
+//! What a cluster-agent does: check, preflight, apply, judge, report.

@@ -1,0 +1,1 @@
+//! Bytes, expectations, a trust root and a time in; check results out.

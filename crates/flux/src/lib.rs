@@ -1,0 +1,1 @@
+//! What Flux is: components, manifests, CRD sets, hops, identity profiles, ownership.

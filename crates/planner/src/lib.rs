@@ -1,0 +1,1 @@
+//! Strategies, fleets and the rollout reducer.

@@ -1,0 +1,1 @@
+//! An OCI registry client that trusts no byte: mirrors, caps, digest checks.

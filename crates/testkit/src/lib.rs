@@ -1,0 +1,1 @@
+//! Demo certificate authority, release factory and fakes. For tests and the demo only.

@@ -1,0 +1,1 @@
+//! Generated protocol code, and the only conversions between it and the domain.

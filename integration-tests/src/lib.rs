@@ -1,0 +1,3 @@
+//! The lab of real parts, the demo, and the tests of the whole.
+
+pub mod lab;

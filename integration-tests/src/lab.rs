@@ -13,6 +13,7 @@ pub mod etcd;
 mod folder;
 pub mod kubelet;
 pub mod nats;
+mod probe;
 pub mod process;
 pub mod progress;
 pub mod registry;
@@ -68,8 +69,18 @@ impl Lab {
         let listener = progress.clone();
         // Building takes minutes and blocks: not on a runtime thread.
         let built = tokio::task::spawn_blocking(move || Tools::ensure(&wanted, listener.as_ref())).await;
-        let tools = built.map_err(|source| Error::Interrupted { operation: "building the tools", source })??;
-        Ok(Self { inner: Arc::new(Inner { tools, progress, etcd: OnceCell::new(), folder }) })
+        let tools = built.map_err(|source| Error::Interrupted {
+            operation: "building the tools",
+            source,
+        })??;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                tools,
+                progress,
+                etcd: OnceCell::new(),
+                folder,
+            }),
+        })
     }
 
     /// The lab's temp folder, under `$FLUXGATE_LAB_DIR` or the system's.
@@ -96,7 +107,11 @@ impl Lab {
 
     /// The etcd that all clusters of this lab share.
     pub(crate) async fn etcd(&self) -> Result<Arc<Etcd>, Error> {
-        let etcd = self.inner.etcd.get_or_try_init(async || Etcd::start(self).await.map(Arc::new)).await?;
+        let etcd = self
+            .inner
+            .etcd
+            .get_or_try_init(async || Etcd::start(self).await.map(Arc::new))
+            .await?;
         Ok(etcd.clone())
     }
 

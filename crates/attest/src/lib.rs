@@ -13,6 +13,7 @@
 
 pub mod bundle;
 pub mod claim;
+pub mod dossier;
 pub mod dsse;
 pub mod keys;
 pub mod statement;
@@ -20,6 +21,7 @@ pub mod vsa;
 
 pub use bundle::{BundleKey, Trust, TrustBundle, TrustError};
 pub use claim::{Claim, ClaimError, Header};
+pub use dossier::Dossier;
 pub use dsse::Envelope;
 pub use keys::{PublicKey, Role, SigningKey};
 pub use statement::{ResourceDescriptor, Statement};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{BaselineKey, ClusterName, Component, Digest, Mode, ReleaseKey, RolloutKey};
 
@@ -70,6 +70,10 @@ pub struct Assignment {
     pub summaries: Vec<StatementRef>,
     /// Stops in force for the cluster; anything here keeps a task from beginning.
     pub stops: Vec<String>,
+    /// How long the cluster must be well without a break before the task counts as healthy.
+    pub stable_for: SignedDuration,
+    /// How long after the writing the cluster may take to get there.
+    pub success_deadline: SignedDuration,
     /// When it was made.
     pub issued: Timestamp,
     /// When it ends: at most 24 h later, never after its ALLOW.

@@ -261,6 +261,18 @@ pub struct Heartbeat {
     pub health: Health,
     /// Health observations made since the task was applied: how often it was judged.
     pub observations: u64,
+    /// The last assignment that was refused without being a genuine one of this cluster: somebody else
+    /// writes under the controller's names. It can't stand on the log under an epoch.
+    pub alarm: Option<Alarm>,
+}
+
+/// An assignment that was not genuine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// Which check failed.
+    pub reason: Reason,
+    /// What was expected and found.
+    pub detail: String,
 }
 
 /// What an agent says about one assignment.

@@ -94,6 +94,7 @@ fn is_repository(text: &str) -> bool {
     let Some((host, path)) = text.split_once('/') else { return false };
     let segment = |s: &str| {
         !s.is_empty()
+            && s.bytes().any(|b| b != b'.')
             && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
     };
     host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b)) && path.split('/').all(segment)
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn refuses_what_would_have_to_be_guessed() {
-        for bad in ["alpine:3", "library/alpine:3", "ghcr.io/Flux/x:v1", "ghcr.io/x", "ghcr.io/x:", "ghcr.io//x:v1"]
+        for bad in ["alpine:3", "library/alpine:3", "ghcr.io/Flux/x:v1", "ghcr.io/x", "ghcr.io/x:", "ghcr.io//x:v1", "ghcr.io/../x:v1"]
         {
             assert!(bad.parse::<ImageRef>().is_err(), "{bad}");
         }

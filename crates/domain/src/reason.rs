@@ -65,6 +65,8 @@ pub enum Reason {
     BundleInvalid,
     /// The trust bundle is older than one that was seen before, or than the lowest version configured.
     BundleOutdated,
+    /// The statements were made with demo keys or under a demo trust root, and this agent does not accept those.
+    DemoTrustRefused,
     /// The assignment names a statement that did not come with it.
     StatementMissing,
     /// A statement is not signed by a key of its role, speaks under another subject, or can't be read.
@@ -153,6 +155,12 @@ pub enum Reason {
     ClusterUnhealthy,
     /// Every cluster of every wave runs the release and is healthy.
     UpgradeComplete,
+    /// A field of a request, or an argument, is not of the form that is wanted. Nothing was done.
+    FieldInvalid,
+    /// There is nothing under this name.
+    ResourceNotFound,
+    /// The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.
+    HubUnavailable,
     /// A message could not be understood and was put among the dead letters.
     MessageRejected,
 }
@@ -251,6 +259,9 @@ const TABLE: &[Entry] = &[
     Entry { reason: Reason::BundleOutdated, code: "BUNDLE_OUTDATED",
         meaning: "The trust bundle is older than one that was seen before, or than the lowest version configured.",
         next_step: "Publish the newest bundle." },
+    Entry { reason: Reason::DemoTrustRefused, code: "DEMO_TRUST_REFUSED",
+        meaning: "The statements were made with demo keys or under a demo trust root, and this agent does not accept those.",
+        next_step: "Set `acceptDemo = true` in the agent's file only in a lab. Never elsewhere." },
     Entry { reason: Reason::StatementMissing, code: "STATEMENT_MISSING",
         meaning: "The assignment names a statement that did not come with it.",
         next_step: "The controller writes the bucket again by itself; look at its log if this stays." },
@@ -383,6 +394,15 @@ const TABLE: &[Entry] = &[
     Entry { reason: Reason::UpgradeComplete, code: "UPGRADE_COMPLETE",
         meaning: "Every cluster of every wave runs the release and is healthy.",
         next_step: "Nothing to do." },
+    Entry { reason: Reason::FieldInvalid, code: "FIELD_INVALID",
+        meaning: "A field of a request, or an argument, is not of the form that is wanted. Nothing was done.",
+        next_step: "Correct the field that the message names." },
+    Entry { reason: Reason::ResourceNotFound, code: "RESOURCE_NOT_FOUND",
+        meaning: "There is nothing under this name.",
+        next_step: "List what there is: `fluxgate get releases`, `clusters`, `decisions`, `rollouts`." },
+    Entry { reason: Reason::HubUnavailable, code: "HUB_UNAVAILABLE",
+        meaning: "The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.",
+        next_step: "Look at `fluxgate check`, then try again." },
     Entry { reason: Reason::MessageRejected, code: "MESSAGE_REJECTED",
         meaning: "A message could not be understood and was put among the dead letters.",
         next_step: "See `fluxgate check`." },

@@ -40,13 +40,24 @@ impl Cluster {
     pub async fn start(lab: &Lab, name: &str) -> Result<Self, Error> {
         let folder = lab.new_folder(&format!("cluster-{name}"))?;
         // Found before anything is started, so that a missing tool costs no time.
-        let tools = [lab.tools().path(Tool::KubeApiserver)?, lab.tools().path(Tool::KubeControllerManager)?];
+        let tools = [
+            lab.tools().path(Tool::KubeApiserver)?,
+            lab.tools().path(Tool::KubeControllerManager)?,
+        ];
         let access = Access::create(name, &folder)?;
         let etcd = lab.etcd().await?;
         let (api, port) = start_api(lab, name, &folder, &etcd, tools[0]).await?;
         access.write_kubeconfig(name, port)?;
         let controllers = start_controllers(lab, name, &folder, tools[1]).await?;
-        Ok(Self { name: name.to_owned(), folder, access, port, controllers, api, _etcd: etcd })
+        Ok(Self {
+            name: name.to_owned(),
+            folder,
+            access,
+            port,
+            controllers,
+            api,
+            _etcd: etcd,
+        })
     }
 
     /// The name given to [`Cluster::start`].
@@ -143,7 +154,9 @@ async fn start_api(
         Ok(Launch {
             name: format!("{} of {name}", Tool::KubeApiserver),
             program: program.to_owned(),
-            arguments: flags.map(|(flag, value)| format!("--{flag}={value}").into()).into(),
+            arguments: flags
+                .map(|(flag, value)| format!("--{flag}={value}").into())
+                .into(),
             environment: Vec::new(),
             log: folder.join("kube-apiserver.log"),
         })
@@ -171,13 +184,16 @@ async fn start_controllers(lab: &Lab, name: &str, folder: &Path, program: &Path)
         Ok(Launch {
             name: format!("{} of {name}", Tool::KubeControllerManager),
             program: program.to_owned(),
-            arguments: flags.map(|(flag, value)| format!("--{flag}={value}").into()).into(),
+            arguments: flags
+                .map(|(flag, value)| format!("--{flag}={value}").into())
+                .into(),
             environment: Vec::new(),
             log: folder.join("kube-controller-manager.log"),
         })
     };
     let text = std::fs::read_to_string(folder.join(access::KUBECONFIG));
-    let text = text.map_err(|source| super::folder::failed("reading", &folder.join(access::KUBECONFIG), source))?;
+    let text =
+        text.map_err(|source| super::folder::failed("reading", &folder.join(access::KUBECONFIG), source))?;
     let client = client(name, &text).await?;
     let probe = async |_: [u16; 1]| access::controllers_work(&client).await;
     Ok(Part::start_on_free_ports(lab, plan, probe).await?.0)
@@ -192,5 +208,8 @@ async fn client(cluster: &str, kubeconfig: &str) -> Result<kube::Client, Error> 
     let parsed = Kubeconfig::from_yaml(kubeconfig).map_err(|source| failed(source.into()))?;
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(parsed, &options).await;
-    kube::Client::try_from(config.map_err(|source| failed(source.into()))?).map_err(|source| failed(source.into()))
+    let mut config = config.map_err(|source| failed(source.into()))?;
+    // It would be the one of $HTTPS_PROXY, which is not for loopback.
+    config.proxy_url = None;
+    kube::Client::try_from(config).map_err(|source| failed(source.into()))
 }

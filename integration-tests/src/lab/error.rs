@@ -23,7 +23,10 @@ pub enum Error {
         folder: PathBuf,
     },
     /// Neither built before, nor Go to build it.
-    #[error("{tool} was never built here and there is no Go to build it: install Go 1.26 or newer (https://go.dev/dl), or set FLUXGATE_TOOLS to a folder with {}", Tool::names())]
+    #[error(
+        "{tool} was never built here and there is no Go to build it: install Go 1.26 or newer (https://go.dev/dl), or set FLUXGATE_TOOLS to a folder with {}",
+        Tool::names()
+    )]
     GoMissing {
         /// The missing tool.
         tool: Tool,
@@ -141,7 +144,9 @@ impl Error {
         match self {
             Self::NotReady { .. } | Self::Deadline { .. } | Self::Interrupted { .. } => true,
             Self::PartEnded { .. } => self.address_in_use(),
-            Self::Kube { source, .. } => !matches!(source.as_ref(), kube::Error::Api(status) if status.code < 500),
+            Self::Kube { source, .. } => {
+                !matches!(source.as_ref(), kube::Error::Api(status) if status.code < 500)
+            }
             Self::NotTethered
             | Self::ToolNotInFolder { .. }
             | Self::GoMissing { .. }

@@ -2,7 +2,7 @@
 
 use super::process::{Launch, Part};
 use super::tools::Tool;
-use super::{Error, Lab};
+use super::{Error, Lab, probe};
 
 /// An etcd on loopback, without TLS.
 #[derive(Debug)]
@@ -19,10 +19,14 @@ impl Etcd {
     pub async fn start(lab: &Lab) -> Result<Self, Error> {
         let folder = lab.new_folder("etcd")?;
         let program = lab.tools().path(Tool::Etcd)?;
+        let http = probe::client();
         let plan = |[client, peer]: [u16; 2]| {
             // A folder for each try: etcd refuses one that knows other ports.
             let data = folder.join(format!("data-{client}")).display().to_string();
-            let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+            let (client, peer) = (
+                format!("http://127.0.0.1:{client}"),
+                format!("http://127.0.0.1:{peer}"),
+            );
             let with_values = [
                 ("--data-dir", data),
                 ("--listen-client-urls", client.clone()),
@@ -32,7 +36,9 @@ impl Etcd {
                 ("--initial-cluster", format!("default={peer}")),
                 ("--log-level", "error".to_owned()),
             ];
-            let mut arguments: Vec<_> = with_values.map(|(flag, value)| format!("{flag}={value}").into()).into();
+            let mut arguments: Vec<_> = with_values
+                .map(|(flag, value)| format!("{flag}={value}").into())
+                .into();
             arguments.push("--unsafe-no-fsync".into());
             Ok(Launch {
                 name: Tool::Etcd.to_string(),
@@ -42,7 +48,10 @@ impl Etcd {
                 log: folder.join("etcd.log"),
             })
         };
-        let (part, [port, _]) = Part::start_on_free_ports(lab, plan, |[port, _]| healthy(port)).await?;
+        let (part, [port, _]) = Part::start_on_free_ports(lab, plan, |[port, _]: [u16; 2]| {
+            probe::answers(&http, port, "/health")
+        })
+        .await?;
         Ok(Self { part, port })
     }
 
@@ -57,9 +66,4 @@ impl Etcd {
     pub fn part(&self) -> &Part {
         &self.part
     }
-}
-
-async fn healthy(port: u16) -> bool {
-    let answer = reqwest::get(format!("http://127.0.0.1:{port}/health")).await;
-    answer.is_ok_and(|answer| answer.status().is_success())
 }

@@ -28,15 +28,29 @@ impl Folder {
         fs::create_dir_all(&parent).map_err(|source| failed("creating", &parent, source))?;
         remove_abandoned(&parent);
         // Under another name until it is locked: a sweep by another process must not see it unlocked.
-        let unnamed = tempfile::Builder::new().prefix(".fluxgate-lab-new-").tempdir_in(&parent);
-        let unnamed = unnamed.map_err(|source| failed("creating a folder in", &parent, source))?.keep();
+        let unnamed = tempfile::Builder::new()
+            .prefix(".fluxgate-lab-new-")
+            .tempdir_in(&parent);
+        let unnamed = unnamed
+            .map_err(|source| failed("creating a folder in", &parent, source))?
+            .keep();
         let lock_path = unnamed.join(LOCK);
         let lock = File::create(&lock_path).map_err(|source| failed("creating", &lock_path, source))?;
-        lock.lock().map_err(|source| failed("locking", &lock_path, source))?;
-        let unique = unnamed.to_string_lossy().rsplit('-').next().unwrap_or_default().to_owned();
+        lock.lock()
+            .map_err(|source| failed("locking", &lock_path, source))?;
+        let unique = unnamed
+            .to_string_lossy()
+            .rsplit('-')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let path = parent.join(format!("{PREFIX}{}-{unique}", std::process::id()));
         fs::rename(&unnamed, &path).map_err(|source| failed("renaming", &unnamed, source))?;
-        Ok(Self { path, keep: AtomicBool::new(false), _lock: lock })
+        Ok(Self {
+            path,
+            keep: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -67,7 +81,11 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let kept = self.keep.load(Ordering::Relaxed) || std::thread::panicking();
         // Nothing to be done about a failure in a Drop; the next lab sweeps what is left.
-        let _result = if kept { fs::write(self.path.join(KEPT), "") } else { fs::remove_dir_all(&self.path) };
+        let _result = if kept {
+            fs::write(self.path.join(KEPT), "")
+        } else {
+            fs::remove_dir_all(&self.path)
+        };
     }
 }
 
@@ -81,7 +99,9 @@ fn remove_abandoned(parent: &Path) {
         if !ours || path.join(KEPT).exists() {
             continue;
         }
-        let Ok(lock) = File::open(path.join(LOCK)) else { continue };
+        let Ok(lock) = File::open(path.join(LOCK)) else {
+            continue;
+        };
         if lock.try_lock().is_ok() {
             let _result = fs::remove_dir_all(&path);
         }
@@ -90,5 +110,9 @@ fn remove_abandoned(parent: &Path) {
 
 /// An [`Error::File`].
 pub(crate) fn failed(operation: &'static str, path: &Path, source: std::io::Error) -> Error {
-    Error::File { operation, path: path.to_owned(), source }
+    Error::File {
+        operation,
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use super::folder::failed;
 use super::process::{Launch, Part};
 use super::tools::Tool;
-use super::{Error, Lab};
+use super::{Error, Lab, probe};
 
 /// How long a restart waits for its old port to be free again.
 const PORT_FREE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Fails until JetStream has recovered its streams.
+const HEALTH: &str = "/healthz";
 
 /// A message bus on loopback. Killed when dropped; its folder lives as long as the lab.
 #[derive(Debug)]
@@ -37,11 +40,21 @@ impl Nats {
     pub async fn start_with(lab: &Lab, extra_config: &str) -> Result<Self, Error> {
         let folder = lab.new_folder("nats")?;
         let program = lab.tools().path(Tool::NatsServer)?;
+        let http = probe::client();
         let plan = |[client, monitor]: [u16; 2]| launch(program, &folder, [client, monitor], extra_config);
-        let started = Part::start_on_free_ports(lab, plan, |[_, monitor]| healthy(monitor)).await;
+        let started = Part::start_on_free_ports(lab, plan, |[_, monitor]: [u16; 2]| {
+            probe::answers(&http, monitor, HEALTH)
+        })
+        .await;
         let (part, [client_port, monitor_port]) = started?;
         let launch = launch(program, &folder, [client_port, monitor_port], extra_config)?;
-        Ok(Self { lab: lab.clone(), part, launch, client_port, monitor_port })
+        Ok(Self {
+            lab: lab.clone(),
+            part,
+            launch,
+            client_port,
+            monitor_port,
+        })
     }
 
     /// `nats://127.0.0.1:PORT`; the same after a restart.
@@ -77,10 +90,10 @@ impl Nats {
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.part.kill().await?;
         let deadline = Instant::now() + PORT_FREE_WITHIN;
-        let monitor = self.monitor_port;
+        let (http, monitor) = (probe::client(), self.monitor_port);
         // A client's outgoing connection can hold the port for a moment.
         loop {
-            match Part::start(&self.lab, &self.launch, || healthy(monitor)).await {
+            match Part::start(&self.lab, &self.launch, || probe::answers(&http, monitor, HEALTH)).await {
                 Ok(part) => {
                     self.part = part;
                     return Ok(());
@@ -111,10 +124,4 @@ fn launch(program: &Path, folder: &Path, [client, monitor]: [u16; 2], extra: &st
         environment: Vec::new(),
         log: folder.join("nats-server.log"),
     })
-}
-
-async fn healthy(monitor: u16) -> bool {
-    // `/healthz` fails until JetStream has recovered its streams.
-    let answer = reqwest::get(format!("http://127.0.0.1:{monitor}/healthz")).await;
-    answer.is_ok_and(|answer| answer.status().is_success())
 }

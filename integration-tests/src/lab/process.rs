@@ -44,7 +44,11 @@ pub struct Part {
 
 impl Part {
     /// Starts a part and waits until `probe` says that it is ready.
-    pub(crate) async fn start(lab: &Lab, launch: &Launch, probe: impl AsyncFn() -> bool) -> Result<Self, Error> {
+    pub(crate) async fn start(
+        lab: &Lab,
+        launch: &Launch,
+        probe: impl AsyncFn() -> bool,
+    ) -> Result<Self, Error> {
         let mut part = Self::spawn(launch, lab.shared_folder())?;
         match part.wait_ready(probe).await {
             Ok(()) => Ok(part),
@@ -104,8 +108,15 @@ impl Part {
     /// # Errors
     /// Where the process cannot be waited for.
     pub async fn kill(&mut self) -> Result<(), Error> {
-        self.child.kill().map_err(|source| self.cannot("killing", source))?;
-        while self.child.try_wait().map_err(|source| self.cannot("waiting for", source))?.is_none() {
+        self.child
+            .kill()
+            .map_err(|source| self.cannot("killing", source))?;
+        while self
+            .child
+            .try_wait()
+            .map_err(|source| self.cannot("waiting for", source))?
+            .is_none()
+        {
             tokio::time::sleep(POLL).await;
         }
         Ok(())
@@ -114,9 +125,14 @@ impl Part {
     fn spawn(launch: &Launch, folder: Arc<Folder>) -> Result<Self, Error> {
         let log = File::options().create(true).append(true).open(&launch.log);
         let log = log.map_err(|source| failed("opening", &launch.log, source))?;
-        let errors = log.try_clone().map_err(|source| failed("opening", &launch.log, source))?;
+        let errors = log
+            .try_clone()
+            .map_err(|source| failed("opening", &launch.log, source))?;
         let mut command: Command = tether::command(&launch.program)?;
-        command.args(&launch.arguments).env_clear().envs(launch.environment.iter().cloned());
+        command
+            .args(&launch.arguments)
+            .env_clear()
+            .envs(launch.environment.iter().cloned());
         for inherited in ["PATH", "HOME"] {
             if let Some(value) = std::env::var_os(inherited) {
                 command.env(inherited, value);
@@ -125,15 +141,28 @@ impl Part {
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let name = launch.name.clone();
         match tether::spawn(command) {
-            Ok(child) => Ok(Self { name, child, log: launch.log.clone(), folder }),
-            Err(source) => Err(Error::Process { operation: "starting", part: name, source }),
+            Ok(child) => Ok(Self {
+                name,
+                child,
+                log: launch.log.clone(),
+                folder,
+            }),
+            Err(source) => Err(Error::Process {
+                operation: "starting",
+                part: name,
+                source,
+            }),
         }
     }
 
     async fn wait_ready(&mut self, probe: impl AsyncFn() -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            if let Some(status) = self.child.try_wait().map_err(|source| self.cannot("waiting for", source))? {
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .map_err(|source| self.cannot("waiting for", source))?
+            {
                 return Err(self.ended(status));
             }
             if probe().await {
@@ -145,18 +174,32 @@ impl Part {
             }
             if Instant::now() > deadline {
                 let (part, log, tail) = (self.name.clone(), self.log.clone(), tail(&self.log));
-                return Err(Error::NotReady { part, after: READY_WITHIN, log, tail });
+                return Err(Error::NotReady {
+                    part,
+                    after: READY_WITHIN,
+                    log,
+                    tail,
+                });
             }
             tokio::time::sleep(POLL).await;
         }
     }
 
     fn ended(&self, status: ExitStatus) -> Error {
-        Error::PartEnded { part: self.name.clone(), status, log: self.log.clone(), tail: tail(&self.log) }
+        Error::PartEnded {
+            part: self.name.clone(),
+            status,
+            log: self.log.clone(),
+            tail: tail(&self.log),
+        }
     }
 
     fn cannot(&self, operation: &'static str, source: std::io::Error) -> Error {
-        Error::Process { operation, part: self.name.clone(), source }
+        Error::Process {
+            operation,
+            part: self.name.clone(),
+            source,
+        }
     }
 }
 
@@ -173,7 +216,10 @@ pub(crate) fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(TAIL_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 /// Ports that were free just now, none of which was given out before in this process: two parts that are started
@@ -185,10 +231,15 @@ fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     let mut ports = [0; N];
     for port in &mut ports {
         while *port == 0 || !given.insert(*port) {
-            let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+            let address =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
             let address = address.map_err(|source| {
                 let part = "a part".to_owned();
-                Error::Process { operation: "finding a free port for", part, source }
+                Error::Process {
+                    operation: "finding a free port for",
+                    part,
+                    source,
+                }
             })?;
             *port = address.port();
         }

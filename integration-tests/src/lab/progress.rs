@@ -13,7 +13,10 @@ pub trait Progress: Debug + Send + Sync {
 pub struct StderrLines;
 
 impl Progress for StderrLines {
-    #[expect(clippy::print_stderr, reason = "the one place where the lab prints, chosen by its caller")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the one place where the lab prints, chosen by its caller"
+    )]
     fn line(&self, line: &str) {
         eprintln!("{line}");
     }

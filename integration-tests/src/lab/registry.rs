@@ -4,7 +4,7 @@
 use super::folder::failed;
 use super::process::{Launch, Part};
 use super::tools::Tool;
-use super::{Error, Lab};
+use super::{Error, Lab, probe};
 
 /// A registry on loopback, over plain HTTP and without users. Its contents end with it.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ impl Registry {
     pub async fn start(lab: &Lab) -> Result<Self, Error> {
         let folder = lab.new_folder("registry")?;
         let program = lab.tools().path(Tool::Registry)?;
+        let http = probe::client();
         let plan = |[port]: [u16; 1]| {
             let config = folder.join("config.yml");
             let text = format!(
@@ -37,7 +38,9 @@ impl Registry {
                 log: folder.join("registry.log"),
             })
         };
-        let (part, [port]) = Part::start_on_free_ports(lab, plan, |[port]| serving(port)).await?;
+        let (part, [port]) =
+            Part::start_on_free_ports(lab, plan, |[port]: [u16; 1]| probe::answers(&http, port, "/v2/"))
+                .await?;
         Ok(Self { part, port })
     }
 
@@ -60,9 +63,4 @@ impl Registry {
     pub async fn stop(mut self) -> Result<(), Error> {
         self.part.kill().await
     }
-}
-
-async fn serving(port: u16) -> bool {
-    let answer = reqwest::get(format!("http://127.0.0.1:{port}/v2/")).await;
-    answer.is_ok_and(|answer| answer.status().is_success())
 }

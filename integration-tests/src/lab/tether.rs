@@ -47,7 +47,10 @@ fn become_part(parent: &OsString) -> io::Error {
         return refused.into();
     }
     // The parent may have died before the signal was set.
-    let expected = parent.to_str().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+    let expected = parent
+        .to_str()
+        .and_then(|pid| pid.parse().ok())
+        .and_then(Pid::from_raw);
     if expected.is_none() || getppid() != expected {
         return io::Error::other("the lab has ended");
     }
@@ -83,7 +86,9 @@ struct Request {
 pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
     command.env(ASKED, std::process::id().to_string());
     let (reply, answer) = mpsc::sync_channel(1);
-    spawner()?.send(Request { command, reply }).map_err(io::Error::other)?;
+    spawner()?
+        .send(Request { command, reply })
+        .map_err(io::Error::other)?;
     answer.recv().map_err(io::Error::other)?
 }
 
@@ -94,12 +99,14 @@ fn spawner() -> io::Result<mpsc::Sender<Request>> {
     }
     let (sender, requests) = mpsc::channel::<Request>();
     // Never ends: SPAWNER keeps a sender for as long as the process lives.
-    std::thread::Builder::new().name("lab-spawner".into()).spawn(move || {
-        for mut request in requests {
-            // The asker waits for the answer, so the channel is open.
-            let _result = request.reply.send(request.command.spawn());
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("lab-spawner".into())
+        .spawn(move || {
+            for mut request in requests {
+                // The asker waits for the answer, so the channel is open.
+                let _result = request.reply.send(request.command.spawn());
+            }
+        })?;
     *spawner = Some(sender.clone());
     Ok(sender)
 }

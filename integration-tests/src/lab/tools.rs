@@ -3,6 +3,10 @@
 //! Each pin is a `go.mod` and `go.sum` under `integration-tests/tools/`, compiled into this crate, so a cached
 //! binary can be found without the source tree. A cache entry is named by the SHA-256 of its pin and build flags
 //! and by the Go version; it appears whole, by rename, or not at all.
+//!
+//! To move a pin: `go get -tool <package>@<version>` in its folder. Kubernetes takes three steps: its own version
+//! and the `replace` lines of its staging modules (v1.X.Y there is v0.X.Y here) in the `go.mod`, then
+//! `go mod tidy`, then the stamp in this file.
 
 mod build;
 
@@ -33,8 +37,13 @@ pub enum Tool {
 
 impl Tool {
     /// All of them, quickest to build first.
-    pub const ALL: [Self; 5] =
-        [Self::NatsServer, Self::Etcd, Self::Registry, Self::KubeApiserver, Self::KubeControllerManager];
+    pub const ALL: [Self; 5] = [
+        Self::NatsServer,
+        Self::Etcd,
+        Self::Registry,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+    ];
 
     /// The file name of the binary.
     #[must_use]
@@ -77,7 +86,9 @@ impl Tool {
                 expected: Duration::from_secs(70),
             },
             Self::KubeApiserver => Pin::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver", 190),
-            Self::KubeControllerManager => Pin::kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager", 55),
+            Self::KubeControllerManager => {
+                Pin::kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager", 55)
+            }
         }
     }
 }
@@ -158,7 +169,10 @@ impl Tools {
     /// # Errors
     /// [`Error::ToolNotWanted`] where it was not in the wanted ones.
     pub fn path(&self, tool: Tool) -> Result<&Path, Error> {
-        self.paths.get(&tool).map(PathBuf::as_path).ok_or(Error::ToolNotWanted { tool })
+        self.paths
+            .get(&tool)
+            .map(PathBuf::as_path)
+            .ok_or(Error::ToolNotWanted { tool })
     }
 
     /// All tools that there are, with their paths.
@@ -169,9 +183,18 @@ impl Tools {
     fn from_folder(wanted: &[Tool], folder: &Path) -> Result<Self, Error> {
         let find = |&tool: &Tool| {
             let path = folder.join(tool.name());
-            if path.is_file() { Ok((tool, path)) } else { Err(Error::ToolNotInFolder { tool, folder: folder.into() }) }
+            if path.is_file() {
+                Ok((tool, path))
+            } else {
+                Err(Error::ToolNotInFolder {
+                    tool,
+                    folder: folder.into(),
+                })
+            }
         };
-        Ok(Self { paths: wanted.iter().map(find).collect::<Result<_, _>>()? })
+        Ok(Self {
+            paths: wanted.iter().map(find).collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -182,14 +205,25 @@ mod tests {
     #[test]
     fn kubernetes_stamp_is_the_pinned_version() {
         let pin = Tool::KubeApiserver.pin();
-        let line = pin.go_mod.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ")).unwrap();
+        let line = pin
+            .go_mod
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "))
+            .unwrap();
         let version = line.split_whitespace().next().unwrap();
-        assert!(pin.link.contains(&format!("gitVersion={version} ")), "{version} is not in {}", pin.link);
+        assert!(
+            pin.link.contains(&format!("gitVersion={version} ")),
+            "{version} is not in {}",
+            pin.link
+        );
     }
 
     #[test]
     fn tools_of_one_module_have_different_keys() {
-        assert_ne!(Tool::KubeApiserver.pin().key(), Tool::KubeControllerManager.pin().key());
+        assert_ne!(
+            Tool::KubeApiserver.pin().key(),
+            Tool::KubeControllerManager.pin().key()
+        );
     }
 
     #[test]
@@ -197,6 +231,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("etcd"), "").unwrap();
         let error = Tools::from_folder(&[Tool::Etcd, Tool::Registry], folder.path()).unwrap_err();
-        assert!(matches!(error, Error::ToolNotInFolder { tool: Tool::Registry, .. }));
+        assert!(matches!(
+            error,
+            Error::ToolNotInFolder {
+                tool: Tool::Registry,
+                ..
+            }
+        ));
     }
 }

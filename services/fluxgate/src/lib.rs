@@ -1,1 +1,79 @@
-//! TBD
+//! The command line of fluxgate: asks the hub's gRPC services, makes keys, prepares the bus.
+//!
+//! One command goes: `cli` (what was typed) -> `commands` (ask, or do) -> `table`, `describe` (text from
+//! messages, pure) -> `output` (the only place that prints). stdout carries data alone; progress, hints and
+//! errors go to stderr. Exit codes are in `exit`: 1 means "the answer is no" and nothing else, so that a
+//! script never takes an outage for a rejection.
+
+#![warn(missing_docs)]
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+mod describe;
+pub mod exit;
+pub mod failure;
+pub mod keys;
+mod names;
+pub mod output;
+mod table;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use jiff::Timestamp;
+
+use crate::cli::Cli;
+use crate::commands::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Screen;
+
+/// The `main` of the binary.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => {
+            let screen = Screen::terminal(&cli.global);
+            let executor = match tokio::runtime::Runtime::new() {
+                Ok(executor) => executor,
+                Err(source) => return conclude(&screen, &Err(Failure::Executor(source))),
+            };
+            let ended = executor.block_on(run(&cli, &screen, Timestamp::now()));
+            // A task that does not end (a resolver's thread) must not hold the process.
+            executor.shutdown_background();
+            conclude(&screen, &ended)
+        }
+        Err(error) => {
+            let screen = Screen::plain();
+            let text = error.render().ansi().to_string();
+            // `--help` and `--version` are answers, everything else is a mistake.
+            if error.use_stderr() { screen.note(text.trim_end()) } else { screen.data(text.trim_end()) }
+            if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+        }
+    }
+}
+
+/// Carries out one command. `now` is what ages are counted from.
+///
+/// # Errors
+/// If there is no answer, or the question was no proper one.
+pub async fn run(cli: &Cli, screen: &Screen, now: Timestamp) -> Result<Exit, Failure> {
+    commands::run(&cli.command, &Context::new(&cli.global, screen, now)).await
+}
+
+/// Prints why a command failed and says its exit code.
+fn conclude(screen: &Screen, ended: &Result<Exit, Failure>) -> ExitCode {
+    match ended {
+        Ok(exit) => (*exit).into(),
+        Err(failure) => {
+            screen.failure(failure);
+            failure.exit().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

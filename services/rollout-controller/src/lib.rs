@@ -1,1 +1,105 @@
-//! TBD
+//! rollout-controller: publishes the fleet's membership, plans rollouts, signs assignments, receives what
+//! the agents say.
+//!
+//! On every change, and every few seconds: `fleet` (file to members) -> `world` (the log as the planner
+//! wants it) -> `planner::plan` (pure) -> `act` (publish each step) -> `dossiers` (what each agent reads).
+//! What agents send goes `submissions` -> the log.
+//!
+//! Deliberately not here: whether a release may run (policy-engine), and any write to a cluster (agents).
+
+pub mod config;
+
+mod act;
+mod assign;
+mod dossiers;
+mod fleet;
+mod grpc;
+mod heartbeats;
+mod submissions;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub::{Host, Hub};
+use planner::Strategy;
+use runtime::errors::chain;
+
+pub use config::Settings;
+
+/// Name of the service, of its binary.
+pub const NAME: &str = "rollout-controller";
+
+/// Bakes, expiries and silences are looked at this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file can't be read.
+    #[error("reading {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The strategy or the fleet is not one.
+    #[error("loading fleet or strategy")]
+    Load(#[source] policy::LoadError),
+}
+
+/// What the parts of the service share.
+#[derive(Debug)]
+struct Controller {
+    hub: Hub,
+    strategy: Strategy,
+    fleet: fleet::File,
+    heartbeats: heartbeats::Heartbeats,
+    dossiers: dossiers::Written,
+}
+
+/// Starts the service on a host.
+///
+/// # Errors
+/// If fleet or strategy can't be used.
+pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|source| StartError::File { path: path.clone(), source })
+    };
+    let text = read(&settings.strategy)?;
+    let strategy =
+        Strategy::parse(&settings.strategy.display().to_string(), &text).map_err(StartError::Load)?;
+    let text = read(&settings.fleet)?;
+    planner::Fleet::parse(&settings.fleet.display().to_string(), &text).map_err(StartError::Load)?;
+    let controller = Arc::new(Controller {
+        hub,
+        strategy,
+        fleet: fleet::File::new(settings.fleet),
+        heartbeats: heartbeats::Heartbeats::default(),
+        dossiers: dossiers::Written::default(),
+    });
+    host.grpc.add(grpc::fleet::server(Arc::clone(&controller)));
+    host.grpc.add(grpc::rollout::server(Arc::clone(&controller)));
+    let receiving = Arc::clone(&controller);
+    host.spawn(NAME, async move { submissions::receive(&receiving).await });
+    let hub = controller.hub.clone();
+    host.spawn(NAME, async move { hub.each_change(LOOK_AGAIN, || controller.run()).await });
+    Ok(())
+}
+
+impl Controller {
+    async fn run(&self) {
+        if let Err(error) = self.publish_fleet().await {
+            tracing::warn!(error = %chain(&error), "the fleet could not be published");
+        }
+        if let Err(error) = self.move_on().await {
+            tracing::warn!(error = %chain(&error), "rollouts could not move on");
+        }
+        if let Err(error) = self.write_dossiers().await {
+            tracing::warn!(error = %chain(&error), "not every agent's assignment could be written");
+        }
+    }
+}

@@ -1,1 +1,92 @@
-//! TBD
+//! signature-verifier: fetches the manifests of a release by digest, verifies them, derives and signs what
+//! the release contains, verifies every image, and maps what clusters run to verified images.
+//!
+//! One discovered release goes `handler` (message to outcome) -> `release` (fetch, verify, publish) ->
+//! `evidence` (the check itself) -> `bus::journal`. What clusters run goes `baseline` in the same way.
+//!
+//! Deliberately not here: provenance and SBOMs, and every decision.
+
+pub mod config;
+
+mod artifact;
+mod baseline;
+mod grpc;
+mod handler;
+mod release;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evidence::TrustRoot;
+use hub::{Host, Hub};
+
+pub use config::Settings;
+
+/// Name of the service, of its durable consumer, of its binary.
+pub const NAME: &str = "signature-verifier";
+
+/// How often releases without summary and facts without baseline are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The trust root can't be read from disk.
+    #[error("reading the trust root {path}")]
+    TrustRootFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The trust root is none.
+    #[error("reading the trust root")]
+    TrustRoot(#[source] evidence::TrustRootError),
+    /// The verifier can't verify: this build lacks its cryptography.
+    #[error("verifying a known signature")]
+    SelfTest(#[source] evidence::SelfTestError),
+    /// The registry's configuration is wrong.
+    #[error("configuring the registry")]
+    Registry(#[source] registry::ConfigError),
+}
+
+/// What the parts of the service share.
+#[derive(Debug)]
+struct Verifier {
+    hub: Hub,
+    registry: registry::Client,
+    trust: TrustRoot,
+    settings: Settings,
+}
+
+/// Starts the service on a host.
+///
+/// # Errors
+/// If what it needs is missing or broken; nothing is retried at the start.
+pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+    evidence::self_test().map_err(StartError::SelfTest)?;
+    let path = settings.trust_root.clone();
+    let bytes = std::fs::read(&path).map_err(|source| StartError::TrustRootFile { path, source })?;
+    let trust = TrustRoot::from_json(&bytes).map_err(StartError::TrustRoot)?;
+    let registry = registry::Client::new(&settings.registry).map_err(StartError::Registry)?;
+    let verifier = Arc::new(Verifier { hub, registry, trust, settings });
+    host.grpc.add(grpc::server(Arc::clone(&verifier)));
+    let worker = handler::worker(Arc::clone(&verifier), host.shutdown.clone());
+    host.spawn(NAME, worker);
+    let hub = verifier.hub.clone();
+    host.spawn(NAME, async move { hub.each_change(LOOK_AGAIN, || verifier.look_again()).await });
+    Ok(())
+}
+
+impl Verifier {
+    /// What no message asks for: releases whose signature came late, and clusters that changed.
+    async fn look_again(&self) {
+        if let Err(error) = self.unsummarised().await {
+            tracing::warn!(error = %runtime::errors::chain(&error), "releases could not be verified");
+        }
+        if let Err(error) = self.baselines().await {
+            tracing::warn!(error = %runtime::errors::chain(&error), "baselines could not be verified");
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::lab::Error;
 use crate::lab::folder::failed;
+use crate::lab::probe::ANSWER_WITHIN;
 
 pub(super) const SIGNING_KEY: &str = "service-accounts.key";
 pub(super) const SIGNING_PUBLIC: &str = "service-accounts.pub";
@@ -20,8 +20,6 @@ pub(super) const TOKENS: &str = "tokens.csv";
 pub(super) const KUBECONFIG: &str = "kubeconfig.yaml";
 /// Made by the API server itself: its certificate, followed by the CA that signed it.
 const API_CERTIFICATE: &str = "certs/apiserver.crt";
-/// For one question to an API that may not be there yet.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The admin's token and where the rest lies.
 #[derive(Debug)]
@@ -44,8 +42,14 @@ impl Access {
         write_secret(&folder.join(SIGNING_KEY), &secret)?;
         // The API server reads no public key out of this form of private key.
         write_secret(&folder.join(SIGNING_PUBLIC), &key.public_key_pem())?;
-        write_secret(&folder.join(TOKENS), &format!("{token},admin,admin,\"system:masters\"\n"))?;
-        Ok(Self { folder: folder.to_owned(), token })
+        write_secret(
+            &folder.join(TOKENS),
+            &format!("{token},admin,admin,\"system:masters\"\n"),
+        )?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            token,
+        })
     }
 
     pub(super) fn kubeconfig_path(&self) -> PathBuf {
@@ -71,9 +75,16 @@ impl Access {
 /// Whether the API server of `folder` answers `path` with success, over TLS with its own CA.
 pub(super) async fn answers(folder: &Path, port: u16, path: &str) -> bool {
     // Not there before the server has made it.
-    let Ok(pem) = fs::read(folder.join(API_CERTIFICATE)) else { return false };
-    let Ok(authorities) = reqwest::Certificate::from_pem_bundle(&pem) else { return false };
-    let client = reqwest::Client::builder().tls_certs_only(authorities).timeout(ANSWER_WITHIN).no_proxy();
+    let Ok(pem) = fs::read(folder.join(API_CERTIFICATE)) else {
+        return false;
+    };
+    let Ok(authorities) = reqwest::Certificate::from_pem_bundle(&pem) else {
+        return false;
+    };
+    let client = reqwest::Client::builder()
+        .tls_certs_only(authorities)
+        .timeout(ANSWER_WITHIN)
+        .no_proxy();
     let Ok(client) = client.build() else { return false };
     let answer = client.get(format!("https://127.0.0.1:{port}{path}")).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
@@ -82,11 +93,18 @@ pub(super) async fn answers(folder: &Path, port: u16, path: &str) -> bool {
 /// Whether the controllers have begun to work: one of them makes this account in every namespace.
 pub(super) async fn controllers_work(client: &kube::Client) -> bool {
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), "default");
-    tokio::time::timeout(ANSWER_WITHIN, accounts.get_opt("default")).await.is_ok_and(|got| matches!(got, Ok(Some(_))))
+    tokio::time::timeout(ANSWER_WITHIN, accounts.get_opt("default"))
+        .await
+        .is_ok_and(|got| matches!(got, Ok(Some(_))))
 }
 
 fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
-    let file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let file = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path);
     let written = file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.map_err(|source| failed("writing", path, source))
 }

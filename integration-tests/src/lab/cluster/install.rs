@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
-use kube::core::{Scope, TypeMeta};
-use kube::discovery::Discovery;
+use kube::core::TypeMeta;
+use kube::discovery::{Discovery, Scope};
 use serde_json::Value;
 
 use crate::lab::Error;
@@ -99,11 +99,21 @@ impl Installer<'_> {
     }
 
     fn failed(&self, operation: &'static str, object: String, source: kube::Error) -> Error {
-        Error::Kube { operation, object, cluster: self.cluster.to_owned(), source: Box::new(source) }
+        Error::Kube {
+            operation,
+            object,
+            cluster: self.cluster.to_owned(),
+            source: Box::new(source),
+        }
     }
 
     fn late(&self, object: &DynamicObject, state: &'static str, after: Duration) -> Error {
-        Error::Deadline { object: title(object), cluster: self.cluster.to_owned(), state, after }
+        Error::Deadline {
+            object: title(object),
+            cluster: self.cluster.to_owned(),
+            state,
+            after,
+        }
     }
 }
 
@@ -113,10 +123,13 @@ fn parse(cluster: &str, documents: &str) -> Result<Vec<DynamicObject>, Error> {
         cluster: cluster.to_owned(),
         source,
     };
-    let values: Vec<Value> = serde_saphyr::from_multiple(documents).map_err(|source| failed(source.into()))?;
+    let values: Vec<Value> =
+        serde_saphyr::from_multiple(documents).map_err(|source| failed(source.into()))?;
     // An empty document, as before the first `---`, is none.
     let objects = values.into_iter().filter(|value| !value.is_null());
-    objects.map(|value| serde_json::from_value(value).map_err(|source| failed(source.into()))).collect()
+    objects
+        .map(|value| serde_json::from_value(value).map_err(|source| failed(source.into())))
+        .collect()
 }
 
 fn goes_first(kind: &str) -> bool {
@@ -136,9 +149,13 @@ fn title(object: &DynamicObject) -> String {
 }
 
 fn has_condition(object: &DynamicObject, wanted: &str) -> bool {
-    let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    let conditions = object
+        .data
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
     conditions.into_iter().flatten().any(|c| {
-        c.get("type").and_then(Value::as_str) == Some(wanted) && c.get("status").and_then(Value::as_str) == Some("True")
+        c.get("type").and_then(Value::as_str) == Some(wanted)
+            && c.get("status").and_then(Value::as_str) == Some("True")
     })
 }
 

@@ -26,18 +26,30 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn find() -> Result<Self, Error> {
-        let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let named = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .filter(|folder| folder.is_absolute());
         let home = || std::env::home_dir().map_or_else(std::env::temp_dir, |home| home.join(".cache"));
         let folder = named.unwrap_or_else(home).join("fluxgate/tools");
         fs::create_dir_all(&folder).map_err(|source| failed("creating", &folder, source))?;
-        Ok(Self { folder, go: go_version() })
+        Ok(Self {
+            folder,
+            go: go_version(),
+        })
     }
 
-    pub(super) fn get_or_build(&self, tool: Tool, place: &str, progress: &dyn Progress) -> Result<PathBuf, Error> {
+    pub(super) fn get_or_build(
+        &self,
+        tool: Tool,
+        place: &str,
+        progress: &dyn Progress,
+    ) -> Result<PathBuf, Error> {
         if let Some(path) = self.get(tool) {
             return Ok(path);
         }
-        let Some(go) = &self.go else { return Err(Error::GoMissing { tool }) };
+        let Some(go) = &self.go else {
+            return Err(Error::GoMissing { tool });
+        };
         // One lock for all tools: two Kubernetes builds at once would only slow each other down.
         let _lock = self.lock(progress)?;
         if let Some(path) = self.get(tool) {
@@ -71,7 +83,10 @@ impl Cache {
                 Err(TryLockError::Error(source)) => return Err(failed("locking", &path, source)),
             }
             if let Some(elapsed) = beat.due() {
-                progress.line(&format!("Waiting for another process to build the parts ({} s)", elapsed.as_secs()));
+                progress.line(&format!(
+                    "Waiting for another process to build the parts ({} s)",
+                    elapsed.as_secs()
+                ));
             }
             std::thread::sleep(POLL);
         }
@@ -91,6 +106,8 @@ impl Build {
         let folder = tempfile::Builder::new().prefix(BUILDING).tempdir_in(parent);
         let folder = folder.map_err(|source| failed("creating a folder in", parent, source))?;
         let pin = tool.pin();
+        let temporary = folder.path().join(TEMPORARY);
+        fs::create_dir(&temporary).map_err(|source| failed("creating", &temporary, source))?;
         for (name, text) in [("go.mod", pin.go_mod), ("go.sum", pin.go_sum)] {
             let path = folder.path().join(name);
             fs::write(&path, text).map_err(|source| failed("writing", &path, source))?;
@@ -111,20 +128,42 @@ impl Build {
         // The folder goes away, its log does not.
         let kept = std::env::temp_dir().join(format!("fluxgate-build-{tool}-{}.log", std::process::id()));
         fs::copy(&log, &kept).map_err(|source| failed("copying the build's log to", &kept, source))?;
-        Err(Error::Build { tool, status, log: kept, tail })
+        Err(Error::Build {
+            tool,
+            status,
+            log: kept,
+            tail,
+        })
     }
 
     fn go_build(&self, log: &Path, progress: &dyn Progress) -> Result<ExitStatus, Error> {
         let tool = self.tool;
-        let process = |source| Error::Process { operation: "building", part: tool.to_string(), source };
+        let process = |source| Error::Process {
+            operation: "building",
+            part: tool.to_string(),
+            source,
+        };
         let output = File::create(log).map_err(|source| failed("creating", log, source))?;
-        let errors = output.try_clone().map_err(|source| failed("opening", log, source))?;
+        let errors = output
+            .try_clone()
+            .map_err(|source| failed("opening", log, source))?;
         let pin = tool.pin();
         let mut command = tether::command(Path::new("go"))?;
-        command.arg("build").args(FLAGS.split(' ')).args(["-ldflags", pin.link, "-o", "bin/", pin.package]);
+        command
+            .arg("build")
+            .args(FLAGS.split(' '))
+            .args(["-ldflags", pin.link, "-o", "bin/", pin.package]);
         // No C compiler needed, and no setting of the user's that would make another binary of the same key.
-        command.env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "");
-        command.current_dir(&self.folder).stdin(Stdio::null()).stdout(output).stderr(errors);
+        command
+            .env("CGO_ENABLED", "0")
+            .env("GOWORK", "off")
+            .env("GOFLAGS", "")
+            .env("GOTMPDIR", self.folder.path().join(TEMPORARY));
+        command
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors);
         let mut child = tether::spawn(command).map_err(process)?;
         let mut beat = Heartbeat::new(HEARTBEAT);
         loop {
@@ -133,7 +172,9 @@ impl Build {
             }
             if let Some(elapsed) = beat.due() {
                 let (seconds, expected) = (elapsed.as_secs(), about(pin.expected));
-                progress.line(&format!("  still building {tool}: {seconds} s ({expected} on two cores)"));
+                progress.line(&format!(
+                    "  still building {tool}: {seconds} s ({expected} on two cores)"
+                ));
             }
             std::thread::sleep(POLL);
         }
@@ -143,7 +184,13 @@ impl Build {
     fn publish(&self, entry: &Path) -> Result<PathBuf, Error> {
         let name = self.tool.name();
         let binaries = self.folder.path().join("bin");
-        let built = self.tool.pin().package.rsplit('/').find(|part| !is_major(part)).unwrap_or_default();
+        let built = self
+            .tool
+            .pin()
+            .package
+            .rsplit('/')
+            .find(|part| !is_major(part))
+            .unwrap_or_default();
         // A module root is named after its last folder: etcd's server becomes `server`.
         if built != name {
             let (from, to) = (binaries.join(built), binaries.join(name));
@@ -157,6 +204,8 @@ impl Build {
 }
 
 const BUILDING: &str = ".building-";
+/// Where go works: swept with the rest when a build is killed.
+const TEMPORARY: &str = "tmp";
 
 /// Removes what builds that were killed have left. The lock is held, so none is at work.
 fn remove_abandoned(parent: &Path) {
@@ -172,17 +221,26 @@ fn entry(tool: Tool, go: &str) -> String {
 }
 
 fn any_entry(folder: &Path, key: &str) -> Option<String> {
-    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names = fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.starts_with(key)).max()
 }
 
 /// Whether a path element is a Go major version, as in `v2`.
 fn is_major(element: &str) -> bool {
-    element.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    element
+        .strip_prefix('v')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn go_version() -> Option<String> {
-    let output = Command::new("go").args(["env", "GOVERSION"]).stdin(Stdio::null()).output().ok()?;
+    let output = Command::new("go")
+        .args(["env", "GOVERSION"])
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
     let version = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && version.starts_with("go")).then_some(version)
 }
@@ -190,7 +248,7 @@ fn go_version() -> Option<String> {
 fn about(expected: Duration) -> String {
     match expected.as_secs() {
         seconds @ 0..60 => format!("about {seconds} s"),
-        seconds => format!("about {} min", seconds.div_ceil(60)),
+        seconds => format!("about {} min", (seconds + 30) / 60),
     }
 }
 
@@ -202,7 +260,10 @@ struct Heartbeat {
 
 impl Heartbeat {
     fn new(first: Duration) -> Self {
-        Self { started: Instant::now(), next: first }
+        Self {
+            started: Instant::now(),
+            next: first,
+        }
     }
 
     fn due(&mut self) -> Option<Duration> {
@@ -221,7 +282,7 @@ mod tests {
     #[test]
     fn expected_time_is_in_words_of_a_person() {
         assert_eq!(about(Duration::from_secs(40)), "about 40 s");
-        assert_eq!(about(Duration::from_secs(190)), "about 4 min");
+        assert_eq!(about(Duration::from_secs(190)), "about 3 min");
     }
 
     #[test]
@@ -236,8 +297,14 @@ mod tests {
         let key_folder = folder.path().join("etcd").join(entry(tool, "go1.25.1"));
         fs::create_dir_all(&key_folder).unwrap();
         fs::write(key_folder.join("etcd"), "").unwrap();
-        let without = Cache { folder: folder.path().into(), go: None };
-        let with = Cache { folder: folder.path().into(), go: Some("go1.26.8".into()) };
+        let without = Cache {
+            folder: folder.path().into(),
+            go: None,
+        };
+        let with = Cache {
+            folder: folder.path().into(),
+            go: Some("go1.26.8".into()),
+        };
         assert_eq!(without.get(tool), Some(key_folder.join("etcd")));
         assert_eq!(with.get(tool), None);
     }
@@ -245,8 +312,13 @@ mod tests {
     #[test]
     fn without_go_and_entry_the_error_says_what_to_install() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache { folder: folder.path().into(), go: None };
-        let error = cache.get_or_build(Tool::Etcd, "1 of 1 parts", &crate::lab::progress::Silent).unwrap_err();
+        let cache = Cache {
+            folder: folder.path().into(),
+            go: None,
+        };
+        let error = cache
+            .get_or_build(Tool::Etcd, "1 of 1 parts", &crate::lab::progress::Silent)
+            .unwrap_err();
         assert!(error.to_string().contains("install Go 1.26"), "{error}");
     }
 }

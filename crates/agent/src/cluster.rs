@@ -1,0 +1,357 @@
+//! The API server, as far as an agent needs it: read, dry-run, apply. Decides nothing.
+//!
+//! No call forces field ownership and none deletes anything.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::{DynamicObject, GroupVersionKind};
+use kube::discovery::Scope;
+use kube::{Api, Client, Discovery};
+use serde_json::Value;
+
+use domain::{CrdSet, Reason};
+use flux::manifest::Object;
+
+use crate::health::Seen;
+
+/// Namespace of Flux.
+pub const NAMESPACE: &str = "flux-system";
+
+/// No single answer of an API server is waited for longer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What an API server did not do.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The kubeconfig can't be used.
+    #[error("reading the kubeconfig")]
+    Kubeconfig(#[source] kube::config::KubeconfigError),
+    /// A client can't be made from it.
+    #[error("connecting to the API server")]
+    Connect(#[source] Box<kube::Error>),
+    /// A read failed.
+    #[error("reading {what}")]
+    Read {
+        /// What was read.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The kind is not served.
+    #[error("the API server does not serve {0}")]
+    Kind(String),
+    /// Another manager owns a field.
+    #[error("applying {object} as manager {manager} meets fields of others")]
+    Conflict {
+        /// The object.
+        object: String,
+        /// The manager that applied.
+        manager: String,
+        /// Field and owner of each conflict.
+        causes: Vec<(String, String)>,
+    },
+    /// The API server refused an object.
+    #[error("applying {object}")]
+    Apply {
+        /// The object.
+        object: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Something that was read is not of a known form.
+    #[error("reading {object} as an object of Flux")]
+    Form {
+        /// The object.
+        object: String,
+    },
+    /// Somebody changed an object between reading and writing it, or holds the Lease.
+    #[error("{object} is held by {holder}")]
+    Held {
+        /// The object.
+        object: &'static str,
+        /// Who holds it.
+        holder: String,
+    },
+}
+
+impl ClusterError {
+    /// Whether asking again may help. A refused object is refused again.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Kubeconfig(_) | Self::Kind(_) | Self::Conflict { .. } | Self::Form { .. } => false,
+            Self::Connect(_) | Self::Held { .. } => true,
+            Self::Read { source, .. } | Self::Apply { source, .. } => match source.as_ref() {
+                // A 500 with an empty reason is how an unknown field in an apply is refused: for good.
+                kube::Error::Api(status) => {
+                    matches!(status.code, 409 | 410 | 429 | 502 | 503 | 504)
+                        || (status.code == 500 && !status.reason.is_empty())
+                }
+                _ => true,
+            },
+        }
+    }
+
+    /// The reason code of a refusal for good.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Conflict { .. } => Reason::Customised,
+            Self::Kubeconfig(_)
+            | Self::Connect(_)
+            | Self::Read { .. }
+            | Self::Kind(_)
+            | Self::Apply { .. }
+            | Self::Form { .. }
+            | Self::Held { .. } => Reason::ApplyFailed,
+        }
+    }
+}
+
+/// One cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cluster")
+    }
+}
+
+/// The kinds that an API server serves. Made anew after CRDs were applied.
+pub struct Catalogue {
+    client: Client,
+    discovery: Discovery,
+}
+
+impl std::fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Catalogue")
+    }
+}
+
+impl Cluster {
+    /// Connects with a kubeconfig's text; in-cluster where there is none.
+    ///
+    /// # Errors
+    /// If the kubeconfig is unusable.
+    pub async fn connect(kubeconfig: Option<&str>) -> Result<Self, ClusterError> {
+        let connect = |error: kube::Error| ClusterError::Connect(Box::new(error));
+        let mut config = match kubeconfig {
+            Some(text) => {
+                let file = kube::config::Kubeconfig::from_yaml(text).map_err(ClusterError::Kubeconfig)?;
+                kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+                    .await
+                    .map_err(ClusterError::Kubeconfig)?
+            }
+            None => kube::Config::incluster()
+                .map_err(|error| connect(kube::Error::InferConfig(kube::config::InferConfigError::new(error))))?,
+        };
+        config.read_timeout = Some(READ_TIMEOUT);
+        Ok(Self { client: Client::try_from(config).map_err(connect)? })
+    }
+
+    /// A cluster from a client that exists.
+    #[must_use]
+    pub const fn of(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Version of the API server, like `v1.36.3`.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn version(&self) -> Result<String, ClusterError> {
+        let version = self.client.apiserver_version().await.map_err(read("the API server's version"))?;
+        Ok(version.git_version)
+    }
+
+    /// The kinds that are served now.
+    ///
+    /// # Errors
+    /// If discovery fails.
+    pub async fn catalogue(&self) -> Result<Catalogue, ClusterError> {
+        let discovery =
+            Discovery::new(self.client.clone()).run_aggregated().await.map_err(read("the API's kinds"))?;
+        Ok(Catalogue { client: self.client.clone(), discovery })
+    }
+
+    /// The Deployments of the namespace.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn deployments(&self) -> Result<Vec<Deployment>, ClusterError> {
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), NAMESPACE);
+        Ok(api.list(&ListParams::default()).await.map_err(read("Deployments"))?.items)
+    }
+
+    /// The pods of the namespace.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn pods(&self) -> Result<Vec<Pod>, ClusterError> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        Ok(api.list(&ListParams::default()).await.map_err(read("pods"))?.items)
+    }
+
+    /// The CRDs of Flux.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn crds(&self) -> Result<Vec<Object>, ClusterError> {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let listed = api.list(&ListParams::default()).await.map_err(read("CRDs"))?.items;
+        listed
+            .into_iter()
+            .filter(|crd| crd.spec.group.ends_with(".fluxcd.io"))
+            .map(|mut crd| {
+                // Lists leave out what each item is.
+                let name = crd.metadata.name.clone().unwrap_or_default();
+                crd.metadata.managed_fields.get_or_insert_default();
+                object_of(&crd, name)
+            })
+            .collect()
+    }
+
+    /// What `health` looks at.
+    ///
+    /// # Errors
+    /// If something can't be read.
+    pub async fn seen(&self) -> Result<Seen, ClusterError> {
+        let (deployments, pods, crds) = tokio::try_join!(self.deployments(), self.pods(), self.crds())?;
+        let mut set = CrdSet::new();
+        for crd in crds {
+            let facts = flux::manifest::crd_facts(&crd)
+                .map_err(|_malformed| ClusterError::Form { object: crd.name.clone() })?;
+            set.insert(crd.name, facts.crd);
+        }
+        let named = |d: Deployment| Some((d.metadata.name.clone()?, d));
+        let deployments: BTreeMap<_, _> = deployments.into_iter().filter_map(named).collect();
+        Ok(Seen { deployments, pods, crds: set })
+    }
+}
+
+fn read(what: &'static str) -> impl FnOnce(kube::Error) -> ClusterError {
+    move |source| ClusterError::Read { what, source: Box::new(source) }
+}
+
+fn object_of<K: serde::Serialize>(typed: &K, name: String) -> Result<Object, ClusterError> {
+    let form = || ClusterError::Form { object: name.clone() };
+    let value = serde_json::to_value(typed).map_err(|_malformed| form())?;
+    Object::read(value).map_err(|_malformed| form())
+}
+
+/// Name of an object for people, like `Deployment/source-controller`.
+#[must_use]
+pub fn label(object: &Object) -> String {
+    format!("{}/{}", object.kind, object.name)
+}
+
+impl Catalogue {
+    fn api(&self, object: &Object) -> Result<Api<DynamicObject>, ClusterError> {
+        let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
+        let gvk = GroupVersionKind::gvk(group, version, &object.kind);
+        let Some((resource, capabilities)) = self.discovery.resolve_gvk(&gvk) else {
+            return Err(ClusterError::Kind(format!("{} {}", object.api_version, object.kind)));
+        };
+        let api = Api::dynamic(self.client.clone(), &resource, &capabilities.scope);
+        Ok(match (&capabilities.scope, &object.namespace) {
+            (Scope::Namespaced, Some(namespace)) => api.constrain(namespace),
+            (Scope::Namespaced, None) | (Scope::Cluster, _) => api,
+        })
+    }
+
+    /// Whether there is any object of a kind, in any namespace; `false` where the kind is not served.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn has_any(&self, group: &str, kind: &str) -> Result<bool, ClusterError> {
+        let Some((resource, _)) = self.discovery.get(group).and_then(|g| g.recommended_kind(kind)) else {
+            return Ok(false);
+        };
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let listed = api.list_metadata(&ListParams::default().limit(1)).await;
+        Ok(!listed.map_err(read("objects of another installer"))?.items.is_empty())
+    }
+
+    /// The object as it is, if it is there.
+    ///
+    /// # Errors
+    /// If the API server does not answer, or does not serve the kind.
+    pub async fn get(&self, object: &Object) -> Result<Option<Value>, ClusterError> {
+        let found = self.api(object)?.get_opt(&object.name).await.map_err(read("an object of Flux"))?;
+        match found.map(|found| serde_json::to_value(found)).transpose() {
+            Ok(found) => Ok(found),
+            Err(_) => Err(ClusterError::Form { object: label(object) }),
+        }
+    }
+
+    /// Applies an object on the server under a manager, without force; gives the object as it is then.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] where another manager owns a field; else what the API server said.
+    pub async fn apply(&self, object: &Object, manager: &str, dry_run: bool) -> Result<Value, ClusterError> {
+        let mut params = PatchParams::apply(manager);
+        params.dry_run = dry_run;
+        let api = self.api(object)?;
+        let applied = match api.patch(&object.name, &params, &Patch::Apply(&object.value)).await {
+            Ok(applied) => applied,
+            Err(error) => return Err(refused(object, manager, error)),
+        };
+        match serde_json::to_value(applied) {
+            Ok(applied) => Ok(applied),
+            Err(_) => Err(ClusterError::Form { object: label(object) }),
+        }
+    }
+}
+
+/// A 409 is a conflict of managers only if its causes say so; otherwise somebody was faster.
+fn refused(object: &Object, manager: &str, error: kube::Error) -> ClusterError {
+    let causes: Vec<_> = match &error {
+        kube::Error::Api(status) if status.code == 409 => status
+            .details
+            .iter()
+            .flat_map(|details| &details.causes)
+            .filter(|cause| cause.reason == "FieldManagerConflict")
+            .map(|cause| (cause.field.clone(), quoted(&cause.message)))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let object = label(object);
+    if causes.is_empty() {
+        ClusterError::Apply { object, source: Box::new(error) }
+    } else {
+        ClusterError::Conflict { object, manager: manager.to_owned(), causes }
+    }
+}
+
+/// The part between the first two quotes: `conflict with "helm" using v1` names `helm`.
+fn quoted(message: &str) -> String {
+    message.split('"').nth(1).unwrap_or(message).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manager_is_the_quoted_part() {
+        assert_eq!(quoted("conflict with \"kubectl-edit\" using apps/v1"), "kubectl-edit");
+        assert_eq!(quoted("no quotes"), "no quotes");
+    }
+}

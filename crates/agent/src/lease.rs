@@ -1,0 +1,82 @@
+//! The Lease that an agent holds while it writes: two agents of one cluster never write at once.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Api;
+use kube::api::PostParams;
+use tokio::sync::Mutex;
+
+use crate::cluster::{Cluster, ClusterError, NAMESPACE};
+
+/// Name of the Lease.
+pub const NAME: &str = "fluxgate-agent";
+
+/// A holder that has not renewed for this long has lost it.
+const DURATION: SignedDuration = SignedDuration::from_secs(30);
+
+/// A Lease that is held goes to the server again at most this often.
+const RENEW_EVERY: SignedDuration = SignedDuration::from_secs(5);
+
+/// The Lease of this cluster, for one holder.
+#[derive(Debug)]
+pub struct Lease {
+    cluster: Cluster,
+    holder: String,
+    renewed: Mutex<Option<Timestamp>>,
+}
+
+impl Lease {
+    /// For a holder, whose name is the same after a restart.
+    #[must_use]
+    pub fn new(cluster: Cluster, holder: String) -> Self {
+        Self { cluster, holder, renewed: Mutex::new(None) }
+    }
+
+    /// Takes or renews it, by the clock of this machine: what counts is that time passes, not which.
+    ///
+    /// # Errors
+    /// [`ClusterError::Held`] where another holder is alive, or the API server's answer.
+    pub async fn renew(&self) -> Result<(), ClusterError> {
+        let mut renewed = self.renewed.lock().await;
+        let now = Timestamp::now();
+        if renewed.is_some_and(|last| now < last + RENEW_EVERY) {
+            return Ok(());
+        }
+        self.take(now).await?;
+        *renewed = Some(now);
+        Ok(())
+    }
+
+    async fn take(&self, now: Timestamp) -> Result<(), ClusterError> {
+        let api: Api<LeaseObject> = Api::namespaced(self.cluster.client(), NAMESPACE);
+        let failed = |source: kube::Error| ClusterError::Apply {
+            object: format!("Lease/{NAME}"),
+            source: Box::new(source),
+        };
+        let found = api.get_opt(NAME).await.map_err(failed)?;
+        let spec = LeaseSpec {
+            holder_identity: Some(self.holder.clone()),
+            lease_duration_seconds: Some(30),
+            renew_time: Some(MicroTime(now)),
+            acquire_time: Some(MicroTime(now)),
+            ..LeaseSpec::default()
+        };
+        let Some(found) = found else {
+            let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
+            let lease = LeaseObject { metadata, spec: Some(spec) };
+            api.create(&PostParams::default(), &lease).await.map_err(failed)?;
+            return Ok(());
+        };
+        let current = found.spec.clone().unwrap_or_default();
+        let holder = current.holder_identity.unwrap_or_default();
+        let alive = current.renew_time.is_some_and(|time| now < time.0 + DURATION);
+        if alive && holder != self.holder {
+            return Err(ClusterError::Held { object: "Lease/fluxgate-agent", holder });
+        }
+        // The resource version that was read goes along: whoever was faster has it.
+        let lease = LeaseObject { metadata: found.metadata, spec: Some(spec) };
+        api.replace(NAME, &PostParams::default(), &lease).await.map_err(failed)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! From bytes to a definite answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Appended, Expect, FIRST_PAUSE, Journal, JournalError, LONGEST_PAUSE, LogError, Written};
+use crate::subject::Subject;
+
+/// Pauses that grow, until a deadline.
+struct Patience<'a> {
+    subject: &'a Subject,
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience<'_> {
+    fn until(subject: &Subject, deadline: Instant) -> Patience<'_> {
+        Patience {
+            subject,
+            deadline,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Waits a little longer than the last time; an error where that would be past the deadline, or where
+    /// the log said what trying again cannot help.
+    async fn wait(&mut self, source: Option<LogError>) -> Result<(), JournalError> {
+        let subject = self.subject;
+        if let Some(source) = source {
+            if !source.retryable() {
+                return Err(JournalError::Refused {
+                    subject: subject.clone(),
+                    source,
+                });
+            }
+            tracing::debug!(subject = %subject, error = &source as &dyn std::error::Error, "trying again");
+            if Instant::now() + self.pause >= self.deadline {
+                return Err(JournalError::Unknown {
+                    subject: subject.clone(),
+                    source: Some(source),
+                });
+            }
+        } else if Instant::now() + self.pause >= self.deadline {
+            return Err(JournalError::Unknown {
+                subject: subject.clone(),
+                source: None,
+            });
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// Publishes until it is known what stands under the subject.
+    pub(super) async fn settle(
+        &self,
+        subject: &Subject,
+        payload: Bytes,
+        traceparent: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Written, JournalError> {
+        if let Some(written) = self.standing(subject, &payload).await? {
+            return Ok(written);
+        }
+        if let Err(source) = self.view.examine(subject, &payload).await? {
+            // What it needs may stand on the log already, not yet folded.
+            self.catch_up(subject, deadline).await?;
+            if let Some(written) = self.standing(subject, &payload).await? {
+                return Ok(written);
+            }
+            if let Err(source) = self.view.examine(subject, &payload).await? {
+                return Err(JournalError::Void {
+                    subject: subject.clone(),
+                    source,
+                });
+            }
+            tracing::debug!(subject = %subject, error = &source as &dyn std::error::Error, "caught up");
+        }
+        let mut patience = Patience::until(subject, deadline);
+        let mut expect = Expect::Absent;
+        loop {
+            match self
+                .log
+                .append(subject, payload.clone(), traceparent, expect)
+                .await
+            {
+                Ok(Appended::Stored(sequence)) => {
+                    self.reach(sequence, subject, deadline).await?;
+                    let standing = self.standing(subject, &payload).await?;
+                    let lapsed = || JournalError::Lapsed {
+                        subject: subject.clone(),
+                        sequence,
+                    };
+                    return standing.ok_or_else(lapsed);
+                }
+                Ok(Appended::Conflict) => {
+                    self.catch_up(subject, deadline).await?;
+                    if let Some(written) = self.standing(subject, &payload).await? {
+                        return Ok(written);
+                    }
+                    expect = self.over_invalid(subject, expect, &mut patience).await?;
+                }
+                Err(error) => patience.wait(Some(error)).await?,
+            }
+        }
+    }
+
+    /// What counts under the subject, if anything does.
+    async fn standing(&self, subject: &Subject, ours: &Bytes) -> Result<Option<Written>, JournalError> {
+        let fact = self.view.get(subject).await?;
+        Ok(fact.map(|fact| {
+            if fact.envelope == *ours {
+                Written::Ours(fact)
+            } else {
+                Written::Theirs(fact)
+            }
+        }))
+    }
+
+    /// Nothing stored under the subject counts: expect the last of it.
+    async fn over_invalid(
+        &self,
+        subject: &Subject,
+        before: Expect,
+        patience: &mut Patience<'_>,
+    ) -> Result<Expect, JournalError> {
+        let name = subject.to_string();
+        let mut last = before.sequence();
+        loop {
+            match self.log.first_after(&name, last).await {
+                Ok(Some(event)) => last = event.sequence,
+                Ok(None) => break,
+                Err(error) => patience.wait(Some(error)).await?,
+            }
+        }
+        if last == before.sequence() {
+            // A conflict with nothing new there: the replica that answered lags behind.
+            patience.wait(None).await?;
+            return Ok(before);
+        }
+        self.alarm(subject, last);
+        Ok(Expect::Sequence(last))
+    }
+
+    /// Waits until the view has folded everything that the stream's leader has now.
+    pub(super) async fn catch_up(&self, subject: &Subject, deadline: Instant) -> Result<(), JournalError> {
+        let mut patience = Patience::until(subject, deadline);
+        let last = loop {
+            match self.log.last_sequence().await {
+                Ok(last) => break last,
+                Err(error) => patience.wait(Some(error)).await?,
+            }
+        };
+        self.reach(last, subject, deadline).await
+    }
+
+    async fn reach(&self, sequence: u64, subject: &Subject, deadline: Instant) -> Result<(), JournalError> {
+        let unknown = || JournalError::Unknown {
+            subject: subject.clone(),
+            source: None,
+        };
+        let reached = tokio::time::timeout_at(deadline, self.view.reached(sequence)).await;
+        reached.map_err(|_late| unknown())
+    }
+}

@@ -1,0 +1,169 @@
+use serde_json::json;
+
+use super::*;
+
+fn live() -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "source-controller",
+            "uid": "1",
+            "resourceVersion": "7",
+            "generation": 2,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": {"deployment.kubernetes.io/revision": "2"},
+            "managedFields": [
+                {"manager": "flux", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+                {
+                    "manager": "kube-controller-manager", "operation": "Update", "subresource": "status",
+                    "fieldsV1": {
+                        "f:metadata": {"f:annotations": {".": {}, "f:deployment.kubernetes.io/revision": {}}},
+                        "f:status": {"f:replicas": {}},
+                    },
+                },
+                {
+                    "manager": "kubectl-edit", "operation": "Update",
+                    "fieldsV1": {
+                        "f:metadata": {"f:labels": {"f:team": {}}},
+                        "f:spec": {
+                            "f:template": {
+                                "f:metadata": {"f:annotations": {
+                                    "f:kubectl.kubernetes.io/restartedAt": {}, "f:a.example/b": {},
+                                }},
+                                "f:spec": {"f:containers": {"k:{\"name\":\"manager\"}": {
+                                    "f:args": {},
+                                    "f:env": {"k:{\"name\":\"HTTPS_PROXY\"}": {".": {}, "f:name": {}, "f:value": {}}},
+                                    "f:ports": {"k:{\"containerPort\":9090,\"protocol\":\"TCP\"}": {".": {}}},
+                                }}},
+                            },
+                        },
+                    },
+                },
+                {"manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+            ],
+        },
+        "spec": {
+            "replicas": 1,
+            "template": {
+                "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01", "a.example/b": "c"}},
+                "spec": {"containers": [{
+                    "name": "manager",
+                    "args": ["--log-level=debug"],
+                    "env": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
+                    "ports": [{"containerPort": 9090, "name": "http"}],
+                }]},
+            },
+        },
+        "status": {"replicas": 1},
+    })
+}
+
+fn shown(found: &[Difference]) -> Vec<String> {
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn foreign_fields_are_named_with_value_and_owner() {
+    assert_eq!(
+        shown(&foreign_fields(&live(), "flux")),
+        [
+            "spec.replicas: found 1 (owned by kubectl)",
+            "spec.template.metadata.annotations[a.example/b]: found \"c\" (owned by kubectl-edit)",
+            "spec.template.spec.containers[name=manager].args: found [\"--log-level=debug\"] (owned by kubectl-edit)",
+            "spec.template.spec.containers[name=manager].env[name=HTTPS_PROXY].name: found \"HTTPS_PROXY\" (owned by kubectl-edit)",
+            "spec.template.spec.containers[name=manager].env[name=HTTPS_PROXY].value: found \"http://proxy\" (owned by kubectl-edit)",
+            "spec.template.spec.containers[name=manager].ports[containerPort=9090,protocol=TCP]: found {\"containerPort\":9090,\"name\":\"http\"} (owned by kubectl-edit)",
+        ]
+    );
+}
+
+#[test]
+fn own_fields_and_objects_without_bookkeeping_have_none() {
+    assert!(foreign_fields(&json!({"spec": {"a": 1}}), "flux").is_empty());
+    let mut own = live();
+    let entries = own
+        .pointer_mut("/metadata/managedFields")
+        .unwrap()
+        .as_array_mut()
+        .unwrap();
+    entries.truncate(2);
+    assert!(foreign_fields(&own, "flux").is_empty());
+    assert_eq!(
+        shown(&foreign_fields(&own, "fluxgate")),
+        ["spec.replicas: found 1 (owned by flux)"]
+    );
+}
+
+#[test]
+fn roles_and_sets_have_paths_too() {
+    let role = json!({
+        "metadata": {"managedFields": [{
+            "manager": "kubectl", "operation": "Update",
+            "fieldsV1": {"f:rules": {}, "f:finalizers": {"v:\"a\"": {}}, "f:list": {"i:1": {}}},
+        }]},
+        "rules": [],
+        "finalizers": ["a"],
+        "list": [1, 2],
+    });
+    assert_eq!(
+        shown(&foreign_fields(&role, "flux")),
+        [
+            "finalizers[a]: found \"a\" (owned by kubectl)",
+            "list[1]: found 2 (owned by kubectl)",
+            "rules: found [] (owned by kubectl)"
+        ]
+    );
+}
+
+#[test]
+fn an_object_is_equal_to_itself_whatever_the_cluster_keeps() {
+    let mut fresh = live();
+    fresh["metadata"] = json!({"name": "source-controller"});
+    fresh.as_object_mut().unwrap().remove("status");
+    let annotations = fresh.pointer_mut("/spec/template/metadata/annotations").unwrap();
+    annotations
+        .as_object_mut()
+        .unwrap()
+        .remove("kubectl.kubernetes.io/restartedAt");
+    assert!(
+        differences(&fresh, &live()).is_empty(),
+        "{:?}",
+        shown(&differences(&fresh, &live()))
+    );
+}
+
+#[test]
+fn differences_are_named_by_key_and_by_index() {
+    let mut expected = live();
+    let manager = expected.pointer_mut("/spec/template/spec/containers/0").unwrap();
+    *manager = json!({
+        "name": "manager",
+        "args": ["--log-level=info", "--x"],
+        "env": [{"name": "A", "value": "1"}, {"name": "HTTPS_PROXY", "value": "http://proxy"}],
+        "ports": [{"containerPort": 9090, "name": "http"}],
+    });
+    expected["metadata"]["labels"] = json!({"app.kubernetes.io/name": "x"});
+    expected["spec"]["replicas"] = json!(1.0);
+    assert_eq!(
+        shown(&differences(&expected, &live())),
+        [
+            "metadata.labels: expected {\"app.kubernetes.io/name\":\"x\"}, found nothing",
+            "spec.template.spec.containers[name=manager].args[0]: expected \"--log-level=info\", found \"--log-level=debug\"",
+            "spec.template.spec.containers[name=manager].args[1]: expected \"--x\", found nothing",
+            "spec.template.spec.containers[name=manager].env[name=A]: expected {\"name\":\"A\",\"value\":\"1\"}, found nothing",
+        ]
+    );
+    let back = differences(&live(), &expected);
+    assert_eq!(
+        back[0].to_string(),
+        "metadata.labels: expected nothing, found {\"app.kubernetes.io/name\":\"x\"}"
+    );
+}
+
+#[test]
+fn order_of_keyed_items_does_not_matter_and_of_others_does() {
+    let a = json!({"containers": [{"name": "a"}, {"name": "b"}], "args": ["1", "2"]});
+    let b = json!({"containers": [{"name": "b"}, {"name": "a"}], "args": ["2", "1"]});
+    assert_eq!(differences(&a, &b).len(), 2);
+}

@@ -1,0 +1,71 @@
+//! What the gRPC interfaces of the services share: how they are put together, and how errors look.
+
+use domain::Reason;
+use runtime::errors::chain;
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::{Code, Status};
+
+/// The gRPC services of a process, collected from each of its parts.
+#[derive(Debug, Default)]
+pub struct Grpc {
+    routes: RoutesBuilder,
+    names: Vec<String>,
+}
+
+impl Grpc {
+    /// Adds a service.
+    pub fn add<S>(&mut self, service: S)
+    where
+        S: tonic::codegen::Service<
+                tonic::codegen::http::Request<tonic::body::Body>,
+                Error = std::convert::Infallible,
+            > + tonic::server::NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME.to_owned());
+        self.routes.add_service(service);
+    }
+
+    /// What is served: health and reflection are added by `runtime`.
+    #[must_use]
+    pub fn services(self) -> runtime::grpc::Services<'static> {
+        const DESCRIPTORS: &[&[u8]] = &[wire::DESCRIPTOR_SET];
+        let routes: Routes = self.routes.routes();
+        runtime::grpc::Services { routes, names: self.names, descriptor_sets: DESCRIPTORS }
+    }
+}
+
+/// `INVALID_ARGUMENT` about a field.
+#[must_use]
+pub fn invalid(field: &'static str, what: impl std::fmt::Display) -> Box<Status> {
+    Box::new(runtime::grpc::status(
+        Code::InvalidArgument,
+        Reason::FieldInvalid.code(),
+        format!("{field} {what}"),
+        [("field", field.to_owned())],
+    ))
+}
+
+/// `NOT_FOUND` about a resource.
+#[must_use]
+pub fn not_found(name: &str) -> Box<Status> {
+    Box::new(runtime::grpc::status(
+        Code::NotFound,
+        Reason::ResourceNotFound.code(),
+        format!("there is no {name}"),
+        [("resource", name.to_owned())],
+    ))
+}
+
+/// `UNAVAILABLE`: the bus or the service's own storage did not answer.
+#[must_use]
+pub fn unavailable(error: &dyn std::error::Error) -> Box<Status> {
+    tracing::warn!(error = %chain(error), "a call was answered with UNAVAILABLE");
+    let reason = Reason::HubUnavailable;
+    Box::new(runtime::grpc::status(Code::Unavailable, reason.code(), chain(error), []))
+}

@@ -1,0 +1,143 @@
+//! A cluster's newest assignment with what its agent said, folded from the log.
+//!
+//! A *task* is what one or more epochs ask for: a renewal is the same task. Reports name the epoch that the
+//! agent had read, so a report about an earlier epoch of the same task counts for the newest one. That is
+//! why the two folds are here and not with the caller: a result that crossed a renewal must not be lost, and
+//! a refusal of an earlier task must not end a later one.
+
+use domain::fleet::{Report, ReportKind};
+use domain::{Action, Assignment, BaselineKey, Epoch, Health, Mode, Reason, ReleaseKey, RolloutKey};
+use jiff::Timestamp;
+
+/// The newest assignment of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentView {
+    /// Its number.
+    pub epoch: Epoch,
+    /// The epoch with which its task began.
+    pub task: Epoch,
+    /// The rollout.
+    pub rollout: RolloutKey,
+    /// The release to become.
+    pub target: ReleaseKey,
+    /// What the cluster ran when the task began.
+    pub baseline: BaselineKey,
+    /// The mode.
+    pub mode: Mode,
+    /// Upgrade, or take that back.
+    pub action: Action,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// What the agent said about the task.
+    pub reports: Reports,
+}
+
+/// What an agent said about a task.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reports {
+    /// The task was begun.
+    pub accepted: bool,
+    /// It was refused.
+    pub refused: Option<Reason>,
+    /// Everything was written.
+    pub applied: bool,
+    /// It is over.
+    pub result: Option<TaskResult>,
+    /// The stop was acknowledged: nothing was begun, or nothing is going on any more.
+    pub stopped: bool,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskResult {
+    /// How.
+    pub kind: ResultKind,
+    /// When, by the agent's clock.
+    pub at: Timestamp,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultKind {
+    /// A dry run found no obstacle.
+    WouldUpgrade,
+    /// It was carried out and judged.
+    Finished(Health),
+}
+
+impl AssignmentView {
+    /// Folds the next assignment of a cluster onto the one before it.
+    #[must_use]
+    pub fn next(previous: Option<&Self>, assignment: &Assignment) -> Self {
+        let continued = previous.filter(|previous| previous.is_continued_by(assignment));
+        Self {
+            epoch: assignment.epoch,
+            task: continued.map_or(assignment.epoch, |previous| previous.task),
+            rollout: assignment.rollout.clone(),
+            target: assignment.target.clone(),
+            baseline: assignment.baseline.clone(),
+            mode: assignment.mode,
+            action: assignment.action,
+            issued: assignment.issued,
+            expires: assignment.expires,
+            reports: continued
+                .map(|previous| previous.reports.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Folds a report. One about another task changes nothing; the first result and the first refusal
+    /// stay.
+    pub fn report(&mut self, report: &Report) {
+        if report.epoch < self.task || report.epoch > self.epoch {
+            return;
+        }
+        let stop = self.action == Action::Stop;
+        let finish = |kind| TaskResult {
+            kind,
+            at: report.sent,
+        };
+        let reports = &mut self.reports;
+        match report.kind {
+            ReportKind::Accepted if stop && report.epoch == self.epoch => reports.stopped = true,
+            ReportKind::Accepted => reports.accepted = true,
+            ReportKind::Refused(_) if stop => reports.stopped = true,
+            ReportKind::Refused(reason) => {
+                reports.refused.get_or_insert(reason);
+            }
+            ReportKind::Applied => reports.applied = true,
+            ReportKind::WouldUpgrade => {
+                reports.result.get_or_insert(finish(ResultKind::WouldUpgrade));
+            }
+            ReportKind::Finished(health) => {
+                reports.result.get_or_insert(finish(ResultKind::Finished(health)));
+            }
+        }
+    }
+
+    /// Whether the cluster may be writing because of it: asked to under Enforce, and not known to be over.
+    /// One that was never accepted is over when it ends; one that was accepted goes on.
+    #[must_use]
+    pub fn in_work(&self, now: Timestamp) -> bool {
+        let reports = &self.reports;
+        self.mode == Mode::Enforce
+            && reports.result.is_none()
+            && reports.refused.is_none()
+            && !reports.stopped
+            && (reports.accepted || now < self.expires)
+    }
+
+    /// Whether the next assignment asks for the same thing: a renewal, a stop, or a stop taken back before
+    /// the agent had seen it.
+    fn is_continued_by(&self, next: &Assignment) -> bool {
+        self.rollout == next.rollout
+            && self.target == next.target
+            && self.baseline == next.baseline
+            && self.mode == next.mode
+            && !self.reports.stopped
+            && self.reports.refused.is_none()
+            && self.reports.result.is_none()
+    }
+}

@@ -1,0 +1,166 @@
+//! Folding steps as a controller does, with a check at each of what must never happen.
+
+use domain::assignment::StatementRef;
+
+use super::*;
+
+impl Lab {
+    /// Plans and folds until nothing is left to do; returns all steps. A step that were planned again after
+    /// it was folded would never end this.
+    pub(super) fn settle(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..60 {
+            let plan = self.plan();
+            if plan.steps.is_empty() {
+                let active = self
+                    .rollout
+                    .as_ref()
+                    .is_some_and(|rollout| rollout.finished.is_none());
+                assert!(
+                    !active || !plan.waits.is_empty(),
+                    "an active rollout that does nothing says why"
+                );
+                return steps;
+            }
+            for step in plan.steps {
+                self.fold(&step);
+                steps.push(step);
+            }
+        }
+        panic!("never settles: {:?}", steps.last());
+    }
+
+    pub(super) fn fold(&mut self, step: &Step) {
+        match step {
+            Step::Start(started) => {
+                assert!(self.ledger_ok);
+                assert!(
+                    self.rollout
+                        .as_ref()
+                        .is_none_or(|rollout| rollout.finished.is_some())
+                );
+                self.rollout = Some(RolloutView {
+                    started: started.clone(),
+                    opened: BTreeMap::new(),
+                    baked: BTreeMap::new(),
+                    finished: None,
+                });
+            }
+            Step::OpenWave(opened) => self.fold_opened(&opened.wave),
+            Step::BakeWave(baked) => {
+                let rollout = self.rollout.as_mut().unwrap();
+                assert!(rollout.opened.contains_key(&baked.wave));
+                assert_eq!(rollout.baked.insert(baked.wave.clone(), baked.clone()), None);
+            }
+            Step::Finish(finished) => {
+                let rollout = self.rollout.as_mut().unwrap();
+                assert_eq!(rollout.finished.replace(finished.clone()), None);
+                let previous = PreviousRollout {
+                    ordinal: finished.rollout.ordinal,
+                    end: finished.end,
+                };
+                self.previous.insert(finished.rollout.version.clone(), previous);
+            }
+            Step::Assign(draft) => self.fold_assign(draft),
+            Step::Stop(stop) => {
+                let task = self.assignments[&stop.cluster].clone();
+                assert_eq!((task.epoch, task.action), (stop.stops, Action::Upgrade));
+                let next = assignment(&task, Action::Stop, self.now, task.expires);
+                self.assignments
+                    .insert(stop.cluster.clone(), AssignmentView::next(Some(&task), &next));
+            }
+        }
+    }
+
+    fn fold_opened(&mut self, wave: &str) {
+        let (now, ledger_ok) = (self.now, self.ledger_ok);
+        let rollout = self.rollout.as_mut().unwrap();
+        let earlier = rollout.started.waves.iter().take_while(|w| w.name != wave);
+        assert!(
+            earlier.into_iter().all(|w| rollout.baked.contains_key(&w.name)),
+            "{wave} opens too early"
+        );
+        assert!(ledger_ok);
+        assert_eq!(rollout.opened.insert(wave.to_owned(), now), None);
+    }
+
+    fn fold_assign(&mut self, draft: &AssignDraft) {
+        let rollout = self.rollout.clone().unwrap();
+        let wave = rollout.wave_of(&draft.cluster).unwrap();
+        let until = self
+            .world()
+            .allowed(&draft.release, &draft.policy, &draft.baseline)
+            .unwrap();
+        assert!(draft.expires <= until, "an assignment outlives its ALLOW");
+        assert!(draft.expires <= self.now + ASSIGNMENT_LIFETIME);
+        let previous = self.assignments.get(&draft.cluster).cloned();
+        assert!(
+            draft
+                .renews
+                .is_none_or(|renews| renews == previous.as_ref().unwrap().epoch)
+        );
+        if draft.mode == Mode::Enforce {
+            let member = self.members.iter().find(|m| m.cluster == draft.cluster).unwrap();
+            assert_eq!(self.world().mode(&wave.name, member), Mode::Enforce);
+            assert!(rollout.opened.contains_key(&wave.name) && !rollout.baked.contains_key(&wave.name));
+            let begun = previous.as_ref().is_some_and(|p| p.reports.accepted);
+            assert!(self.ledger_ok || (draft.renews.is_some() && begun));
+        }
+        let view = AssignmentView {
+            epoch: previous.as_ref().map_or(Epoch(0), |p| p.epoch),
+            task: Epoch(0),
+            rollout: draft.rollout.clone(),
+            target: draft.release.clone(),
+            baseline: draft.baseline.clone(),
+            mode: draft.mode,
+            action: draft.action,
+            issued: self.now,
+            expires: draft.expires,
+            reports: Reports::default(),
+        };
+        let next = assignment(&view, draft.action, self.now, draft.expires);
+        self.assignments.insert(
+            draft.cluster.clone(),
+            AssignmentView::next(previous.as_ref(), &next),
+        );
+        let in_work = wave
+            .clusters
+            .iter()
+            .filter(|c| self.assignments.get(*c).is_some_and(|t| t.in_work(self.now)));
+        assert!(
+            in_work.count() <= wave.max_concurrency as usize,
+            "too many at once in {}",
+            wave.name
+        );
+    }
+}
+
+/// The next assignment of a cluster, with everything that does not matter here made up.
+fn assignment(like: &AssignmentView, action: Action, issued: Timestamp, expires: Timestamp) -> Assignment {
+    let statement = || StatementRef {
+        subject: String::new(),
+        digest: Digest::of(b"statement"),
+    };
+    Assignment {
+        cluster: name("any"),
+        epoch: Epoch(like.epoch.0 + 1),
+        action,
+        mode: like.mode,
+        rollout: like.rollout.clone(),
+        target: like.target.clone(),
+        layer: Digest::of(b"layer"),
+        images: BTreeMap::new(),
+        image_registry: "ghcr.io".to_owned(),
+        baseline: like.baseline.clone(),
+        contents: statement(),
+        baseline_contents: statement(),
+        decision: statement(),
+        summaries: Vec::new(),
+        stops: Vec::new(),
+        stable_for: SignedDuration::ZERO,
+        success_deadline: SignedDuration::ZERO,
+        issued,
+        expires,
+        as_of: 0,
+    }
+}

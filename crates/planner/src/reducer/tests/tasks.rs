@@ -1,0 +1,211 @@
+use super::*;
+
+#[test]
+fn no_more_clusters_are_in_work_than_the_wave_allows() {
+    let mut lab = Lab::running();
+    assert_eq!(lab.waits_for("c2"), [Reason::WaitingForClusters]);
+    lab.report("c1", ReportKind::Accepted);
+    lab.report("c1", ReportKind::Applied);
+    assert_eq!(lab.settle(), []);
+    // Even beyond its end: it was begun, nobody knows how far it is.
+    lab.pass(hours(30));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.beat("c2", Health::Healthy);
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.in_work(), ["c1"]);
+}
+
+#[test]
+fn a_silent_agent_gets_no_assignment_and_one_that_never_answered_frees_its_place() {
+    let mut lab = Lab::running();
+    lab.pass(hours(24));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.beat("c2", Health::Healthy);
+    assert_eq!(words(&lab.settle()), ["Enforce c2"]);
+    assert_eq!(lab.waits_for("c1"), [Reason::WaitingForAgent]);
+}
+
+#[test]
+fn nothing_new_is_begun_while_the_ledger_is_not_sure_but_what_was_begun_goes_on() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Accepted);
+    lab.pass(hours(12));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.pass(hours(11));
+    lab.beat_all();
+    lab.ledger_ok = false;
+    assert_eq!(words(&lab.settle()), ["renew c1"]);
+    lab.upgrade("c1");
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.waits_for("c2"), [Reason::LedgerUnconfirmed]);
+    lab.ledger_ok = true;
+    assert_eq!(words(&lab.settle()), ["Enforce c2"]);
+}
+
+#[test]
+fn an_open_task_is_renewed_in_its_last_hour_on_its_own_baseline() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Accepted);
+    lab.pass(hours(12));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.beat_all();
+    assert_eq!(lab.settle(), []);
+    lab.pass(hours(11));
+    // Its agent must be alive.
+    assert_eq!(lab.settle(), []);
+    lab.beat_all();
+    let steps = lab.settle();
+    let [Step::Assign(draft)] = steps.as_slice() else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(
+        (draft.renews, &draft.baseline),
+        (Some(Epoch(1)), &baseline("v2.9.3"))
+    );
+    // As long as the ALLOW, which was given 11 h ago.
+    assert_eq!(draft.expires, lab.now + hours(13));
+    let task = &lab.assignments[&name("c1")];
+    assert_eq!(
+        (task.epoch, task.task, task.reports.accepted),
+        (Epoch(2), Epoch(1), true)
+    );
+}
+
+#[test]
+fn a_task_is_not_renewed_beyond_its_allow() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Accepted);
+    lab.pass(hours(23));
+    lab.beat_all();
+    assert_eq!(lab.settle(), []);
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Deny);
+    assert_eq!(lab.settle(), []);
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.modes.waves.insert("canary".to_owned(), Mode::Observe);
+    assert_eq!(words(&lab.settle()), ["Observe c2"]);
+}
+
+#[test]
+fn a_result_that_crossed_a_renewal_counts() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Accepted);
+    lab.pass(hours(12));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.pass(hours(11));
+    lab.beat_all();
+    assert_eq!(words(&lab.settle()), ["renew c1"]);
+    lab.report_about("c1", Epoch(1), ReportKind::Finished(Health::Healthy));
+    assert_eq!(words(&lab.settle()), ["Enforce c2"]);
+}
+
+#[test]
+fn a_report_about_another_task_changes_nothing() {
+    let mut lab = Lab::new();
+    lab.settle();
+    lab.enforce_all();
+    lab.settle();
+    assert_eq!(lab.assignments[&name("c1")].epoch, Epoch(2));
+    lab.report_about("c1", Epoch(1), ReportKind::Refused(Reason::Customised));
+    lab.report_about("c1", Epoch(3), ReportKind::Finished(Health::Unhealthy));
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.in_work(), ["c1"]);
+    // The first result stays.
+    lab.report("c1", ReportKind::Finished(Health::Healthy));
+    lab.report("c1", ReportKind::Finished(Health::Unhealthy));
+    assert_eq!(words(&lab.settle()), ["Enforce c2"]);
+}
+
+#[test]
+fn what_was_not_begun_is_taken_back_once_when_the_mode_falls_back() {
+    let mut lab = Lab::running();
+    lab.modes = Modes::default();
+    let steps = lab.settle();
+    // c2 had no assignment: it gets its dry run. c1 has had its turn.
+    assert_eq!(
+        words(&steps),
+        [
+            "stop c1 MODE_OBSERVE",
+            "Observe c2",
+            "Observe m1",
+            "Observe m2",
+            "Observe m3"
+        ]
+    );
+    lab.report("c1", ReportKind::Accepted);
+    assert_eq!(lab.in_work(), Vec::<&str>::new());
+    assert_eq!(lab.settle(), []);
+    lab.enforce_all();
+    assert_eq!(words(&lab.settle()), ["Enforce c1"]);
+    assert_eq!(lab.assignments[&name("c1")].task, Epoch(3), "a task of its own");
+}
+
+#[test]
+fn what_was_not_begun_is_taken_back_when_the_allow_is_gone() {
+    for outcome in [Outcome::Wait, Outcome::NeedsApproval, Outcome::Deny] {
+        let mut lab = Lab::running();
+        lab.decide("v2.9.4", "v2.9.3", outcome);
+        assert_eq!(words(&lab.settle()), ["stop c1 NOT_ALLOWED"]);
+        lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+        // Nobody has seen the stop yet: c1 keeps its place and is asked again.
+        assert_eq!(words(&lab.settle()), ["Enforce c1"]);
+    }
+}
+
+#[test]
+fn what_was_not_begun_is_taken_back_when_the_cluster_runs_something_else() {
+    let mut lab = Lab::running();
+    lab.runs("c1", "v2.9.2");
+    lab.decide("v2.9.4", "v2.9.2", Outcome::Allow);
+    assert_eq!(words(&lab.settle()), ["stop c1 BASELINE_MOVED", "Enforce c1"]);
+    assert_eq!(lab.assignments[&name("c1")].baseline, baseline("v2.9.2"));
+}
+
+#[test]
+fn what_was_begun_is_not_taken_back() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Accepted);
+    lab.modes.waves.insert("canary".to_owned(), Mode::Observe);
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Deny);
+    assert_eq!(lab.settle(), []);
+    lab.report("c1", ReportKind::Finished(Health::Healthy));
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.waits_for("c1"), []);
+}
+
+#[test]
+fn a_task_that_was_begun_before_its_stop_arrived_still_counts() {
+    let mut lab = Lab::running();
+    lab.modes.waves.insert("canary".to_owned(), Mode::Observe);
+    lab.settle();
+    lab.report_about("c1", Epoch(1), ReportKind::Accepted);
+    assert_eq!(lab.in_work(), ["c1"]);
+    lab.pass(hours(30));
+    assert_eq!(lab.in_work(), ["c1"]);
+    lab.report_about("c1", Epoch(1), ReportKind::Finished(Health::Unhealthy));
+    assert_eq!(words(&lab.settle()), ["finish HALTED"]);
+}
+
+#[test]
+fn an_agent_that_may_not_write_is_waited_for_and_does_not_halt() {
+    for kind in [ReportKind::Refused(Reason::ModeObserve), ReportKind::WouldUpgrade] {
+        let mut lab = Lab::running();
+        lab.report("c1", kind);
+        assert_eq!(words(&lab.settle()), ["Enforce c2"]);
+        assert_eq!(lab.waits_for("c1"), [Reason::ModeObserve]);
+        lab.upgrade("c2");
+        lab.pass(hours(24));
+        lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+        lab.beat_all();
+        assert_eq!(words(&lab.settle()), ["Enforce c1"]);
+    }
+}
+
+#[test]
+fn taking_the_mode_back_and_giving_it_again_asks_an_agent_again() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Refused(Reason::ModeObserve));
+    lab.modes.waves.insert("canary".to_owned(), Mode::Observe);
+    assert_eq!(words(&lab.settle()), ["Observe c1", "Observe c2"]);
+    lab.enforce_all();
+    assert_eq!(words(&lab.settle()), ["Enforce c1"]);
+}

@@ -1,0 +1,272 @@
+//! What is known: the input of a plan. Every part is a projection of the log or of a bucket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+
+use domain::fleet::{HealthReport, Heartbeat};
+use domain::rollout::{RolloutEnd, RolloutFinished, RolloutStarted, WaveBaked, WaveSnapshot};
+use domain::{
+    BaselineKey, ClusterMember, ClusterName, Decision, Mode, Outcome, Reason, ReleaseKey, RolloutKey, Version,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::AssignmentView;
+use crate::Strategy;
+
+/// How long an assignment lives at most: somebody who holds back its successor gains no more than a day.
+pub const ASSIGNMENT_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+/// An open task is renewed when it ends within this time.
+pub const RENEW_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+/// A heartbeat counts for so long; it is also the tolerance for clocks that are ahead.
+pub const FRESH: SignedDuration = SignedDuration::from_mins(5);
+
+/// Everything that a plan depends on.
+#[derive(Debug, Clone)]
+pub struct World<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The strategy. A running rollout has its waves from when it began; `health` is taken from here.
+    pub strategy: &'a Strategy,
+    /// The fleet. Those that are removed do not count.
+    pub members: &'a [ClusterMember],
+    /// What each cluster runs.
+    pub facts: BTreeMap<ClusterName, FactsView>,
+    /// The newest decision of each series (release, policy, baseline).
+    pub decisions: Vec<DecisionView>,
+    /// Who may be written to.
+    pub modes: Modes,
+    /// The active rollout, or the last one.
+    pub rollout: Option<RolloutView>,
+    /// The last finished rollout to each version.
+    pub previous: BTreeMap<Version, PreviousRollout>,
+    /// Halted rollouts after which a person asked for another attempt.
+    pub restarts: BTreeSet<RolloutKey>,
+    /// The newest assignment of each cluster.
+    pub assignments: BTreeMap<ClusterName, AssignmentView>,
+    /// The newest heartbeat of each cluster.
+    pub heartbeats: BTreeMap<ClusterName, Heartbeat>,
+    /// The newest health report of each cluster.
+    pub health: BTreeMap<ClusterName, HealthReport>,
+    /// Whether audit-log confirms the ledger.
+    pub ledger_ok: bool,
+}
+
+/// What a cluster runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsView {
+    /// The baseline that describes its facts; `None` while the verifier has not mapped them.
+    pub baseline: Option<BaselineKey>,
+    /// The one version of that baseline; `None` where it is mixed or unknown.
+    pub version: Option<Version>,
+    /// When the agent looked.
+    pub observed: Timestamp,
+}
+
+/// The newest decision of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionView {
+    /// The release.
+    pub release: ReleaseKey,
+    /// Name of the policy.
+    pub policy: String,
+    /// The baseline.
+    pub baseline: BaselineKey,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Reason of the first of its worst rules.
+    pub reason: Reason,
+    /// Until when an ALLOW may be acted upon; an ALLOW without it is none.
+    pub valid_until: Option<Timestamp>,
+    /// With WAIT: when another answer is possible.
+    pub wait_until: Option<Timestamp>,
+}
+
+/// The newest mode statements.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Modes {
+    /// By wave.
+    pub waves: BTreeMap<String, Mode>,
+    /// By cluster.
+    pub clusters: BTreeMap<ClusterName, Mode>,
+}
+
+impl Modes {
+    /// The mode that holds for a member: what a person said for its wave or for itself, under its cap. The
+    /// agent has a cap of its own, which is not known here.
+    #[must_use]
+    pub fn of(&self, wave: Option<&str>, member: &ClusterMember) -> Mode {
+        let wave = wave
+            .and_then(|wave| self.waves.get(wave))
+            .copied()
+            .unwrap_or_default();
+        let cluster = self.clusters.get(&member.cluster).copied().unwrap_or_default();
+        wave.max(cluster).min(member.max_mode)
+    }
+}
+
+/// A rollout, folded from its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutView {
+    /// How it began.
+    pub started: RolloutStarted,
+    /// The waves that were opened, and when.
+    pub opened: BTreeMap<String, Timestamp>,
+    /// The waves that have baked.
+    pub baked: BTreeMap<String, WaveBaked>,
+    /// How it ended.
+    pub finished: Option<RolloutFinished>,
+}
+
+/// A rollout that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreviousRollout {
+    /// Its ordinal, the highest to its version.
+    pub ordinal: u32,
+    /// How it ended.
+    pub end: RolloutEnd,
+}
+
+/// A world with its members by name: a plan looks each of them up many times.
+pub(super) struct Known<'w> {
+    world: &'w World<'w>,
+    members: BTreeMap<&'w ClusterName, &'w ClusterMember>,
+}
+
+impl<'w> Known<'w> {
+    pub(super) fn new(world: &'w World<'w>) -> Self {
+        let members = world.members.iter().filter(|member| !member.removed);
+        Self {
+            world,
+            members: members.map(|member| (&member.cluster, member)).collect(),
+        }
+    }
+
+    pub(super) fn member(&self, cluster: &ClusterName) -> Option<&'w ClusterMember> {
+        self.members.get(cluster).copied()
+    }
+}
+
+impl<'w> Deref for Known<'w> {
+    type Target = World<'w>;
+
+    fn deref(&self) -> &Self::Target {
+        self.world
+    }
+}
+
+impl RolloutView {
+    pub(super) const fn key(&self) -> &RolloutKey {
+        &self.started.rollout
+    }
+
+    pub(super) const fn target(&self) -> &ReleaseKey {
+        &self.started.release
+    }
+
+    pub(super) fn wave_of(&self, cluster: &ClusterName) -> Option<&WaveSnapshot> {
+        self.started
+            .waves
+            .iter()
+            .find(|wave| wave.clusters.contains(cluster))
+    }
+}
+
+impl World<'_> {
+    pub(super) fn active(&self) -> Option<&RolloutView> {
+        self.rollout.as_ref().filter(|rollout| rollout.finished.is_none())
+    }
+
+    pub(super) fn mode(&self, wave: &str, member: &ClusterMember) -> Mode {
+        self.modes.of(Some(wave), member)
+    }
+
+    pub(super) fn decisions<'w>(
+        &'w self,
+        release: &'w ReleaseKey,
+        policy: &'w str,
+        baseline: &'w BaselineKey,
+    ) -> impl Iterator<Item = &'w DecisionView> {
+        self.decisions
+            .iter()
+            .filter(move |d| d.release == *release && d.policy == policy && d.baseline == *baseline)
+    }
+
+    /// Until when the release is allowed on this baseline; `None` where it is not.
+    pub(super) fn allowed(
+        &self,
+        release: &ReleaseKey,
+        policy: &str,
+        baseline: &BaselineKey,
+    ) -> Option<Timestamp> {
+        let valid = self
+            .decisions(release, policy, baseline)
+            .map(|d| d.valid_allow(self.now));
+        // Two of one series can't be; if they are, both must allow.
+        valid.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
+    /// The newest heartbeat, if it is neither old nor from a clock that is far ahead.
+    pub(super) fn fresh_heartbeat(&self, cluster: &ClusterName) -> Option<&Heartbeat> {
+        let heartbeat = self.heartbeats.get(cluster)?;
+        let age = self.now.duration_since(heartbeat.sent);
+        (age < FRESH && age > -FRESH).then_some(heartbeat)
+    }
+
+    /// When an assignment ends that is made now.
+    pub(super) fn expiry(&self, allowed_until: Timestamp) -> Timestamp {
+        later(self.now, ASSIGNMENT_LIFETIME).min(allowed_until)
+    }
+
+    /// The last finished rollout to a version.
+    pub(super) fn previous(&self, version: &Version) -> Option<PreviousRollout> {
+        let listed = self.previous.get(version).copied();
+        let current = self
+            .rollout
+            .as_ref()
+            .filter(|rollout| rollout.key().version == *version);
+        let current = current.and_then(|rollout| {
+            let end = rollout.finished.as_ref()?.end;
+            Some(PreviousRollout {
+                ordinal: rollout.key().ordinal,
+                end,
+            })
+        });
+        [listed, current]
+            .into_iter()
+            .flatten()
+            .max_by_key(|previous| previous.ordinal)
+    }
+}
+
+impl From<&Decision> for DecisionView {
+    fn from(decision: &Decision) -> Self {
+        let worst = decision
+            .rules
+            .iter()
+            .find(|rule| rule.outcome == decision.outcome);
+        Self {
+            release: decision.release.clone(),
+            policy: decision.policy.name.clone(),
+            baseline: decision.baseline.clone(),
+            outcome: decision.outcome,
+            reason: worst.map_or(Reason::NotAllowed, |rule| rule.reason),
+            valid_until: decision.valid_until,
+            wait_until: decision.wait_until,
+        }
+    }
+}
+
+impl DecisionView {
+    /// Until when it allows, if it is an ALLOW that is still valid.
+    pub(super) fn valid_allow(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.outcome {
+            Outcome::Allow => self.valid_until.filter(|until| *until > now),
+            Outcome::Wait | Outcome::NeedsApproval | Outcome::Deny => None,
+        }
+    }
+}
+
+/// The time `by` after `time`; the end of time where the sum is beyond it.
+pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,70 @@
+# fluxgate's recipes. `./justw` runs them where just is missing.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export FLUXGATE_TEST_DATA := env("FLUXGATE_TEST_DATA", justfile_directory() / ".." / "shared" / "data")
+cache := env("XDG_CACHE_HOME", env("HOME") / ".cache") / "fluxgate"
+deny_version := "0.20.2"
+machete_version := "0.9.2"
+buf_version := "v1.75.0"
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# The main job on real parts: a Flux release goes from a registry to two upgraded clusters (`--help` teaches)
+demo *args:
+    @cargo build --quiet -p fluxgate -p cluster-agent
+    @cargo run --quiet -p integration-tests --bin demo -- {{ args }}
+
+# All tests: unit, property, golden, and the whole on real parts
+test *args: tools
+    cargo build --quiet -p fluxgate -p cluster-agent
+    cargo test --workspace --quiet -- {{ args }}
+
+# The tests of the whole alone, on real parts; arguments are names of tests
+it *args: tools
+    cargo build --quiet -p fluxgate -p cluster-agent
+    cargo test -p integration-tests --test it -- {{ args }}
+
+# Build the real parts of the lab into the cache, once
+tools:
+    @cargo run --quiet -p integration-tests --bin lab-tools
+
+# A hub on this machine: a nats-server, keys and all services in one process, state in one folder
+dev *args:
+    @cargo run --quiet -p fluxgate -- dev {{ args }}
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# Everything that CI checks without running a test
+lint: proto deny machete
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+# Lint the protocol files with buf
+proto:
+    @test -x "{{ cache }}/buf-{{ buf_version }}/buf" || { echo "Building buf {{ buf_version }}, once, about 1 min" >&2; GOBIN="{{ cache }}/buf-{{ buf_version }}" GOFLAGS= go install github.com/bufbuild/buf/cmd/buf@{{ buf_version }}; }
+    "{{ cache }}/buf-{{ buf_version }}/buf" lint proto
+
+# Licences, sources, bans; advisories where their repository can be reached
+deny: (cargo-tool "cargo-deny" deny_version)
+    "{{ cache }}/cargo-deny-{{ deny_version }}/bin/cargo-deny" --log-level error check bans licenses sources
+    @"{{ cache }}/cargo-deny-{{ deny_version }}/bin/cargo-deny" --log-level error check advisories || { test "${FLUXGATE_REQUIRE_ADVISORIES:-0}" != 1 && echo "NOT CHECKED: the advisory database could not be used here; its result is unknown, not clean" >&2; }
+
+# Dependencies that nobody uses
+machete: (cargo-tool "cargo-machete" machete_version)
+    "{{ cache }}/cargo-machete-{{ machete_version }}/bin/cargo-machete" --skip-target-dir .
+
+[private]
+cargo-tool name version:
+    @test -x "{{ cache }}/{{ name }}-{{ version }}/bin/{{ name }}" || { echo "Building {{ name }} {{ version }}, once, a few minutes" >&2; cargo install --quiet --locked --root "{{ cache }}/{{ name }}-{{ version }}" "{{ name }}@{{ version }}"; }
+
+# Documentation of the crates, without dependencies
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# What CI runs
+ci:
+    .ci/run

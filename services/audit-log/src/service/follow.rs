@@ -1,0 +1,176 @@
+//! Following the stream: every event becomes a leaf, in order, without a hole.
+//!
+//! A gap, another stream or other bytes end the following; it is tried again from the cursor, so that what
+//! was a passing fault heals by itself and what is none stays unconfirmed for ever.
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+
+use bus::log::{LogError, Stored};
+use runtime::Shutdown;
+
+use super::Shared;
+use super::soundness::Problem;
+use crate::describe::describe;
+use crate::ledger::{Event, LedgerError};
+
+/// Events that are appended in one transaction.
+const BATCH: usize = 256;
+
+/// Why following ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FollowError {
+    #[error("stream can't be confirmed any further")]
+    Problem(Problem),
+    #[error("reading the stream")]
+    Log(#[from] LogError),
+    #[error("appending to the ledger")]
+    Ledger(#[from] LedgerError),
+    #[error("tail of the stream ended")]
+    Ended,
+}
+
+impl Shared {
+    /// Follows until the stop.
+    pub(super) async fn follow(&self, shutdown: &Shutdown) {
+        loop {
+            let ended = tokio::select! {
+                () = shutdown.requested() => return,
+                ended = self.follow_once() => ended,
+            };
+            self.note_end(&ended);
+            if !self.pause(self.pace.retry, shutdown).await {
+                return;
+            }
+        }
+    }
+
+    fn note_end(&self, ended: &FollowError) {
+        tracing::warn!(
+            error = runtime::errors::chain(ended),
+            "following the stream ended, trying again"
+        );
+        let problem = match ended {
+            FollowError::Problem(problem) => problem.clone(),
+            FollowError::Ledger(LedgerError::Recreated { held, found }) => Problem::Recreated {
+                held: *held,
+                found: *found,
+            },
+            FollowError::Ledger(LedgerError::Gap { expected, found }) => Problem::Gap {
+                expected: *expected,
+                found: *found,
+            },
+            FollowError::Ledger(_) => Problem::Unwritten,
+            // The stream can't be reached: the last status grows old, which blocks by itself.
+            FollowError::Log(_) | FollowError::Ended => return,
+        };
+        self.soundness.update(|state| state.following = Some(problem));
+    }
+
+    /// Follows until something is wrong, and says what.
+    pub(super) async fn follow_once(&self) -> FollowError {
+        match self.follow_tail().await {
+            Ok(()) => FollowError::Ended,
+            Err(error) => error,
+        }
+    }
+
+    async fn follow_tail(&self) -> Result<(), FollowError> {
+        let created = self.same_stream().await?;
+        let from = self.ledger.head().await.size + 1;
+        // No filter: the stream is the ledger's whole subject, and a filter would look like gaps.
+        let tail = self.log.tail(from, Vec::new()).await?;
+        let mut batches = tail.ready_chunks(BATCH);
+        // Caught up is sound; with events to come soundness waits for the first batch.
+        if self.log.last_sequence().await? < from {
+            self.soundness.update(|state| state.following = None);
+        }
+        while let Some(batch) = batches.next().await {
+            // After the batch was received: what came from another stream is never appended.
+            let found = self.same_stream().await?;
+            if found != created {
+                return Err(FollowError::Problem(Problem::Recreated { held: created, found }));
+            }
+            self.append(created, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// The stream's creation time, if it is the stream that the ledger follows.
+    async fn same_stream(&self) -> Result<Timestamp, FollowError> {
+        let found = self.log.created().await?;
+        match self.ledger.stream_created().await? {
+            Some(held) if held != found => Err(FollowError::Problem(Problem::Recreated { held, found })),
+            Some(_) | None => {
+                self.soundness.update(|state| state.created = Some(found));
+                Ok(found)
+            }
+        }
+    }
+
+    /// Appends a batch up to its first gap.
+    async fn append(
+        &self,
+        created: Timestamp,
+        batch: Vec<Result<Stored, LogError>>,
+    ) -> Result<(), FollowError> {
+        let mut next = self.ledger.head().await.size + 1;
+        let mut events = Vec::with_capacity(batch.len());
+        let mut wrong = None;
+        for stored in batch {
+            match stored {
+                Ok(stored) if stored.sequence > next => {
+                    let problem = Problem::Gap {
+                        expected: next,
+                        found: stored.sequence,
+                    };
+                    wrong = Some(FollowError::Problem(problem));
+                    break;
+                }
+                Ok(stored) => {
+                    next = next.max(stored.sequence + 1);
+                    events.push(event(stored));
+                }
+                Err(error) => {
+                    // The tail goes on by itself; what it left out shows as a gap.
+                    tracing::warn!(error = runtime::errors::chain(&error), "reading an event failed");
+                }
+            }
+        }
+        match self.ledger.append(created, &events).await {
+            Err(LedgerError::Changed { sequence }) => {
+                self.dispute(sequence, "the stream sent it again with other bytes")
+                    .await?;
+                return Err(LedgerError::Changed { sequence }.into());
+            }
+            result => result?,
+        };
+        let held = self.ledger.head().await.size;
+        let fine = wrong.is_none();
+        self.soundness.update(|state| {
+            state.held = held;
+            if fine {
+                state.following = None;
+            }
+        });
+        wrong.map_or(Ok(()), Err)
+    }
+}
+
+fn event(stored: Stored) -> Event {
+    let about = describe(&stored.subject, &stored.payload);
+    let Stored {
+        sequence,
+        subject,
+        payload,
+        time,
+        traceparent: _,
+    } = stored;
+    Event {
+        sequence,
+        subject,
+        payload,
+        store_time: time,
+        about,
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading again what was confirmed: does the stream still say what it said, and is our own copy as it was?
+//!
+//! Each pass asks for the disputed sequences and a few more, going round the whole ledger and starting
+//! anywhere. A flipped bit on disk can make JetStream lose a message silently; this is what sees it.
+
+use std::sync::PoisonError;
+
+use domain::Digest;
+use runtime::Shutdown;
+
+use super::soundness::Problem;
+use super::{Progress, Shared};
+use crate::ledger::LedgerError;
+
+/// Sequences that one pass reads besides the disputed ones.
+const SEQUENCES: u64 = 64;
+
+impl Shared {
+    /// Reads again until the stop.
+    pub(super) async fn reread(&self, shutdown: &Shutdown) {
+        // Anywhere: two services that start together, or one that restarts often, see different parts.
+        let mut next = self.clock.now().subsec_nanosecond().unsigned_abs().into();
+        loop {
+            match self.reread_once(next).await {
+                Ok(after) => next = after,
+                Err(error) => {
+                    tracing::warn!(
+                        error = runtime::errors::chain(&error),
+                        "reading the ledger again failed"
+                    );
+                }
+            }
+            if !self.pause(self.pace.reread, shutdown).await {
+                return;
+            }
+        }
+    }
+
+    /// One pass from this sequence on (modulo the ledger's size); returns where the next one goes on.
+    pub(super) async fn reread_once(&self, from: u64) -> Result<u64, LedgerError> {
+        self.compare_stream().await?;
+        let disputed: Vec<u64> = self.soundness.now().disputed.into_keys().collect();
+        for sequence in disputed {
+            self.compare(sequence).await?;
+        }
+        let size = self.ledger.head().await.size;
+        if size == 0 {
+            return Ok(from);
+        }
+        let count = SEQUENCES.min(size);
+        for offset in 0..count {
+            self.compare(from.wrapping_add(offset) % size + 1).await?;
+        }
+        Ok((from % size) + count)
+    }
+
+    /// Compares what can be said of the stream as a whole.
+    async fn compare_stream(&self) -> Result<(), LedgerError> {
+        // First the ledger's size: the stream only grows.
+        let held = self.ledger.head().await.size;
+        let answer = match (self.log.created().await, self.log.last_sequence().await) {
+            (Ok(created), Ok(last)) => Some((created, last)),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(
+                    error = runtime::errors::chain(&error),
+                    "asking for the stream failed"
+                );
+                None
+            }
+        };
+        let stalled = self.is_stalled(held, answer.map(|(_, last)| last));
+        let problem = match (answer, self.ledger.stream_created().await?) {
+            (None, _) if stalled => Some(Problem::Unread),
+            (None, _) => return Ok(()),
+            (Some((found, _)), Some(held)) if held != found => Some(Problem::Recreated { held, found }),
+            (Some((_, last)), _) if last < held => Some(Problem::Shortened { held, last }),
+            (Some((_, last)), _) if stalled => Some(Problem::Behind { held, last }),
+            (Some(_), _) => None,
+        };
+        self.soundness.update(|state| state.stream = problem);
+        Ok(())
+    }
+
+    /// Whether for a while the ledger neither grew nor was known to be complete.
+    fn is_stalled(&self, held: u64, last: Option<u64>) -> bool {
+        let now = self.clock.now();
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if progress.size != held || last.is_some_and(|last| last <= held) {
+            *progress = Progress {
+                size: held,
+                time: now,
+            };
+        }
+        now.duration_since(progress.time).unsigned_abs() > self.pace.lag
+    }
+
+    /// Compares one sequence.
+    async fn compare(&self, sequence: u64) -> Result<(), LedgerError> {
+        let Some(leaf) = self.ledger.leaf(sequence).await? else {
+            return self.dispute(sequence, "own leaf is missing").await;
+        };
+        let stored = match self.log.get(sequence).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(
+                    sequence,
+                    error = runtime::errors::chain(&error),
+                    "reading again failed"
+                );
+                return Ok(());
+            }
+        };
+        let found = match stored {
+            // Perhaps a replica that lags; the next pass asks again.
+            None => Some("the stream has no such sequence".to_owned()),
+            Some(stored) if stored.subject != leaf.subject => Some(format!("subject {}", stored.subject)),
+            Some(stored) => {
+                let digest = Digest::of(&stored.payload);
+                (digest != leaf.payload).then(|| format!("payload {digest}"))
+            }
+        };
+        let found = match found {
+            None if !self.ledger.is_intact(&leaf).await? => Some("own copy is damaged".to_owned()),
+            other => other,
+        };
+        match found {
+            Some(found) => self.dispute(sequence, &found).await,
+            None if self.soundness.now().disputed.contains_key(&sequence) => {
+                self.ledger.settle(sequence).await?;
+                self.soundness.update(|state| {
+                    state.disputed.remove(&sequence);
+                });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers a dispute, across restarts as well.
+    pub(super) async fn dispute(&self, sequence: u64, found: &str) -> Result<(), LedgerError> {
+        self.soundness.update(|state| {
+            state.disputed.insert(sequence, found.to_owned());
+        });
+        self.ledger.dispute(sequence, found).await
+    }
+}

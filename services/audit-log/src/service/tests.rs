@@ -1,0 +1,554 @@
+use std::collections::BTreeMap;
+
+use bus::log::{Appended, EventLog, Expect, LogError, Stored, Tail};
+use bus::memory::MemoryLog;
+use bus::subject::Subject;
+use futures::StreamExt as _;
+use jiff::SignedDuration;
+
+use attest::Envelope;
+use attest::statement::Statement;
+
+use super::soundness::Problem;
+use super::*;
+use crate::ledger::Head;
+
+const NAME: &str = "ledger.example/fleet";
+
+/// A log whose owner lies: leaves sequences out of its tail, and answers a read with other bytes.
+#[derive(Clone)]
+struct LyingLog {
+    honest: MemoryLog,
+    lies: Arc<Mutex<Lies>>,
+}
+
+#[derive(Default)]
+struct Lies {
+    left_out: Vec<u64>,
+    changed: BTreeMap<u64, Option<Bytes>>,
+}
+
+#[async_trait]
+impl EventLog for LyingLog {
+    async fn append(
+        &self,
+        subject: &Subject,
+        payload: Bytes,
+        traceparent: Option<&str>,
+        expect: Expect,
+    ) -> Result<Appended, LogError> {
+        self.honest.append(subject, payload, traceparent, expect).await
+    }
+
+    async fn first_after(&self, subject: &str, after: u64) -> Result<Option<Stored>, LogError> {
+        self.honest.first_after(subject, after).await
+    }
+
+    async fn get(&self, sequence: u64) -> Result<Option<Stored>, LogError> {
+        let honest = self.honest.get(sequence).await?;
+        let lies = self.lies.lock().unwrap();
+        Ok(match lies.changed.get(&sequence) {
+            None => honest,
+            Some(None) => None,
+            Some(Some(payload)) => honest.map(|stored| Stored {
+                payload: payload.clone(),
+                ..stored
+            }),
+        })
+    }
+
+    async fn last_sequence(&self) -> Result<u64, LogError> {
+        self.honest.last_sequence().await
+    }
+
+    async fn created(&self) -> Result<Timestamp, LogError> {
+        self.honest.created().await
+    }
+
+    async fn tail(&self, from: u64, filters: Vec<String>) -> Result<Tail, LogError> {
+        let lies = self.lies.clone();
+        let honest = self.honest.tail(from, filters).await?;
+        let told = move |stored: &Result<Stored, LogError>| {
+            let left_out = &lies.lock().unwrap().left_out;
+            let tell = stored
+                .as_ref()
+                .map_or(true, |stored| !left_out.contains(&stored.sequence));
+            std::future::ready(tell)
+        };
+        Ok(honest.filter(told).boxed())
+    }
+}
+
+#[derive(Default)]
+struct MemoryBlobs(Mutex<BTreeMap<Digest, Bytes>>);
+
+#[async_trait]
+impl BlobSource for MemoryBlobs {
+    async fn get(&self, digest: Digest) -> Result<Option<Bytes>, PortError> {
+        Ok(self.0.lock().unwrap().get(&digest).cloned())
+    }
+}
+
+struct MemoryBoard(tokio::sync::watch::Sender<Bytes>);
+
+#[async_trait]
+impl StatusBoard for MemoryBoard {
+    async fn put_status(&self, envelope: Bytes) -> Result<(), PortError> {
+        self.0.send_replace(envelope);
+        Ok(())
+    }
+}
+
+struct World {
+    log: LyingLog,
+    blobs: Arc<MemoryBlobs>,
+    board: Arc<MemoryBoard>,
+    signer: Arc<SigningKey>,
+    note_key: String,
+    folder: tempfile::TempDir,
+    clock: Clock,
+    lag: Duration,
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let honest = MemoryLog::new(Timestamp::now());
+        Self {
+            log: LyingLog {
+                honest,
+                lies: Arc::default(),
+            },
+            blobs: Arc::default(),
+            board: Arc::new(MemoryBoard(tokio::sync::watch::Sender::new(Bytes::new()))),
+            signer: Arc::new(SigningKey::generate().unwrap().0),
+            note_key: NoteKey::generate(NAME).unwrap().1,
+            folder: tempfile::tempdir().unwrap(),
+            clock: Clock::system(),
+            lag: Duration::from_secs(60),
+        }
+    }
+
+    fn inject(&self, count: usize) {
+        for n in 0..count {
+            self.log.honest.inject(
+                format!("fluxgate.v1.cluster.c.health.{n}"),
+                format!("payload {n}"),
+            );
+        }
+    }
+
+    async fn open(&self) -> Service {
+        let brief = Duration::from_millis(5);
+        let deps = Deps {
+            log: Arc::new(self.log.clone()),
+            blobs: self.blobs.clone(),
+            board: self.board.clone(),
+            signer: self.signer.clone(),
+            note_key: NoteKey::from_pem(NAME, &self.note_key).unwrap(),
+            clock: self.clock,
+            state: self.folder.path().to_owned(),
+            monitoring_url: None,
+            pace: Pace {
+                status: brief,
+                debounce: brief,
+                reread: brief,
+                blobs: brief,
+                durability: brief,
+                retry: brief,
+                lag: self.lag,
+            },
+        };
+        Service::open(deps).await.unwrap()
+    }
+
+    /// Runs the service until its state is as wanted.
+    async fn run_until(&self, service: &Service, wanted: impl Fn(&State) -> bool) -> State {
+        let shutdown = Shutdown::default();
+        let mut changes = service.shared.soundness.changes();
+        let running = service.clone();
+        let stop = shutdown.clone();
+        let running = tokio::spawn(async move { running.run(stop).await });
+        let reached = tokio::time::timeout(Duration::from_secs(20), changes.wait_for(wanted)).await;
+        let state = reached.expect("the state is not reached").unwrap().clone();
+        shutdown.request();
+        running.await.unwrap();
+        state
+    }
+
+    async fn caught_up(&self, service: &Service, held: u64) -> State {
+        self.run_until(service, |state| state.held == held && state.is_sound())
+            .await
+    }
+}
+
+#[tokio::test]
+async fn everything_is_confirmed_and_a_restart_goes_on() {
+    let world = World::new();
+    world.inject(300);
+    let service = world.open().await;
+    assert!(!service.state().is_sound());
+    world.caught_up(&service, 300).await;
+    drop(service);
+    world.inject(5);
+    let service = world.open().await;
+    assert_eq!(service.state().held, 300);
+    world.caught_up(&service, 305).await;
+    assert_eq!(service.ledger().check().await.unwrap().faults, []);
+}
+
+#[tokio::test]
+async fn the_status_is_signed_and_carries_the_checkpoint() {
+    let world = World::new();
+    world.inject(3);
+    let service = world.open().await;
+    world.caught_up(&service, 3).await;
+    service.shared.report_once().await.unwrap();
+    let envelope = Envelope::parse(&world.board.0.borrow()).unwrap();
+    assert!(envelope.is_by(world.signer.public()));
+    let statement = Statement::parse(envelope.payload()).unwrap();
+    assert_eq!(statement.header().unwrap().subject, "ledger/status");
+    assert!(wire::schema::well_formed(&statement));
+    let status: LedgerStatus = statement.claim().unwrap();
+    assert!(status.sound && status.problem.is_empty());
+    assert_eq!((status.confirmed, status.tree_size), (3, 3));
+    let head = Head::open(&status.checkpoint, service.ledger().verifier()).unwrap();
+    assert_eq!((head.size, head.root.to_string()), (3, status.root_hash));
+}
+
+#[tokio::test]
+async fn nothing_is_reported_before_the_stream_was_seen() {
+    let world = World::new();
+    let service = world.open().await;
+    let status = service.shared.report_once().await.unwrap();
+    assert!(!status.sound);
+    assert!(world.board.0.borrow().is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_stream_is_sound() {
+    let world = World::new();
+    let service = world.open().await;
+    world.caught_up(&service, 0).await;
+    let status = service.shared.report_once().await.unwrap();
+    assert!(status.sound && status.stream_create_time.is_some());
+}
+
+#[tokio::test]
+async fn a_gap_is_not_sound_and_nothing_is_confirmed_beyond_it() {
+    let world = World::new();
+    world.inject(9);
+    world.log.lies.lock().unwrap().left_out = vec![5];
+    let service = world.open().await;
+    let state = world
+        .run_until(&service, |state| {
+            state.held == 4 && matches!(state.following, Some(Problem::Gap { .. }))
+        })
+        .await;
+    assert_eq!(
+        state.following,
+        Some(Problem::Gap {
+            expected: 5,
+            found: 6
+        })
+    );
+    assert!(!state.is_sound());
+    let status = service.status().await.unwrap();
+    assert_eq!((status.confirmed, status.sound), (4, false));
+    assert!(
+        status.problem.contains("sequence 5 is missing"),
+        "{}",
+        status.problem
+    );
+
+    // The same after a restart; and once the stream tells all, the gap is closed.
+    drop(service);
+    let service = world.open().await;
+    world
+        .run_until(&service, |state| {
+            matches!(state.following, Some(Problem::Gap { .. }))
+        })
+        .await;
+    world.log.lies.lock().unwrap().left_out.clear();
+    world.caught_up(&service, 9).await;
+}
+
+#[tokio::test]
+async fn a_recreated_stream_is_not_sound_and_appends_nothing() {
+    let world = World::new();
+    world.inject(3);
+    let service = world.open().await;
+    world.caught_up(&service, 3).await;
+    world.log.honest.recreate(time("2030-01-01T00:00:00Z"));
+    world.inject(6);
+    let state = world.run_until(&service, |state| {
+        matches!(state.following, Some(Problem::Recreated { .. }))
+            && matches!(state.stream, Some(Problem::Recreated { .. }))
+    });
+    assert_eq!(state.await.held, 3);
+    assert_eq!(service.ledger().head().await.size, 3);
+    drop(service);
+    let service = world.open().await;
+    let state = world.run_until(&service, |state| {
+        matches!(state.following, Some(Problem::Recreated { .. }))
+    });
+    assert_eq!(state.await.held, 3);
+}
+
+#[tokio::test]
+async fn a_stream_recreated_while_it_is_followed_appends_nothing() {
+    let world = World::new();
+    world.inject(3);
+    let service = world.open().await;
+    let shutdown = Shutdown::default();
+    let (running, stop) = (service.clone(), shutdown.clone());
+    let running = tokio::spawn(async move { running.run(stop).await });
+    let mut changes = service.shared.soundness.changes();
+    changes.wait_for(State::is_sound).await.unwrap();
+    world.log.honest.recreate(time("2030-01-01T00:00:00Z"));
+    world.inject(6);
+    let recreated = |state: &State| matches!(state.following, Some(Problem::Recreated { .. }));
+    changes.wait_for(recreated).await.unwrap();
+    shutdown.request();
+    running.await.unwrap();
+    assert_eq!(service.ledger().head().await.size, 3);
+}
+
+#[tokio::test]
+async fn a_shortened_stream_is_not_sound() {
+    let world = World::new();
+    world.inject(3);
+    let service = world.open().await;
+    world.caught_up(&service, 3).await;
+    // A backup that was put back: the same creation time, fewer events.
+    let created = world.log.created().await.unwrap();
+    world.log.honest.recreate(created);
+    world.inject(1);
+    let state = world.run_until(&service, |state| state.stream.is_some()).await;
+    assert_eq!(state.stream, Some(Problem::Shortened { held: 3, last: 1 }));
+}
+
+#[tokio::test]
+async fn a_payload_that_changed_in_the_stream_is_not_sound_until_it_is_right_again() {
+    let world = World::new();
+    world.inject(9);
+    let service = world.open().await;
+    world.caught_up(&service, 9).await;
+    world
+        .log
+        .lies
+        .lock()
+        .unwrap()
+        .changed
+        .insert(7, Some(Bytes::from_static(b"other")));
+    let state = world.run_until(&service, |state| !state.is_sound()).await;
+    assert!(
+        state.text().contains("sequence 7 is not what the ledger holds"),
+        "{}",
+        state.text()
+    );
+
+    // It is not forgotten by a restart.
+    drop(service);
+    let service = world.open().await;
+    assert_eq!(service.state().disputed.len(), 1);
+    world.run_until(&service, |state| state.following.is_none()).await;
+    assert!(!service.state().is_sound());
+    world.log.lies.lock().unwrap().changed.clear();
+    world.caught_up(&service, 9).await;
+    assert_eq!(service.ledger().disputes().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_sequence_that_the_stream_lost_is_not_sound() {
+    let world = World::new();
+    world.inject(9);
+    let service = world.open().await;
+    world.caught_up(&service, 9).await;
+    world.log.lies.lock().unwrap().changed.insert(2, None);
+    let state = world.run_until(&service, |state| !state.is_sound()).await;
+    assert_eq!(state.disputed.keys().copied().collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn every_sequence_is_read_again_in_turn() {
+    let world = World::new();
+    world.inject(200);
+    let service = world.open().await;
+    world.caught_up(&service, 200).await;
+    world.log.lies.lock().unwrap().changed.insert(150, None);
+    let mut next = 0;
+    for _ in 0..4 {
+        next = service.shared.reread_once(next).await.unwrap();
+    }
+    assert!(service.state().disputed.contains_key(&150));
+    assert_eq!(next % 200, 256 % 200);
+}
+
+#[tokio::test]
+async fn events_that_do_not_arrive_are_not_sound() {
+    let world = World {
+        lag: Duration::from_millis(20),
+        ..World::new()
+    };
+    world.inject(3);
+    let service = world.open().await;
+    world.caught_up(&service, 3).await;
+    world.log.lies.lock().unwrap().left_out = vec![4];
+    world.inject(1);
+    let state = world.run_until(&service, |state| state.stream.is_some()).await;
+    assert_eq!(state.stream, Some(Problem::Behind { held: 3, last: 4 }));
+    world.log.lies.lock().unwrap().left_out.clear();
+    world.caught_up(&service, 4).await;
+}
+
+#[tokio::test]
+async fn pages_walk_the_whole_ledger() {
+    use crate::grpc::Api;
+    use wire::audit::v1::audit_service_server::AuditService as _;
+    use wire::audit::v1::{GetLedgerStatusRequest, ListEntriesRequest};
+
+    let world = World::new();
+    world.inject(7);
+    let service = world.open().await;
+    world.caught_up(&service, 7).await;
+    let api = Api::new(service);
+    let (mut sequences, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListEntriesRequest {
+            page_size: 3,
+            page_token,
+            ..Default::default()
+        };
+        let page = api
+            .list_entries(tonic::Request::new(request))
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(page.entries.len() <= 3);
+        sequences.extend(page.entries.iter().map(|entry| entry.sequence));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(sequences, [1, 2, 3, 4, 5, 6, 7]);
+    let status = api
+        .get_ledger_status(tonic::Request::new(GetLedgerStatusRequest {}))
+        .await
+        .unwrap();
+    assert_eq!(status.into_inner().confirmed, 7);
+    let bad = ListEntriesRequest {
+        page_token: "x".to_owned(),
+        ..Default::default()
+    };
+    let refused = api.list_entries(tonic::Request::new(bad)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+}
+
+fn names_blob(blob: &[u8]) -> Bytes {
+    use domain::{Decision, Outcome, ReleaseKey, Version, decision::PolicyId};
+    let decision = Decision {
+        release: ReleaseKey {
+            version: Version::new(2, 9, 4),
+            manifests: Digest::of(b"m"),
+        },
+        policy: PolicyId {
+            name: "default".to_owned(),
+            digest: Digest::of(b"p"),
+        },
+        baseline: "0123456789abcdef".parse().unwrap(),
+        outcome: Outcome::Wait,
+        rules: Vec::new(),
+        inputs: Digest::of(blob),
+        decided: Timestamp::UNIX_EPOCH,
+        valid_until: None,
+        wait_until: None,
+        as_of: 1,
+        supersedes: None,
+        demo: false,
+    };
+    let header = attest::Header::published("s", Timestamp::UNIX_EPOCH, "");
+    let claim = wire::policy::v1::Decision::from(&decision);
+    attest::claim::statement(&header, &claim)
+        .unwrap()
+        .to_bytes()
+        .into()
+}
+
+#[tokio::test]
+async fn named_blobs_are_copied_and_missing_ones_are_a_late_note() {
+    let world = World {
+        clock: Clock::offset(SignedDuration::from_mins(11)),
+        ..World::new()
+    };
+    let (here, gone) = (Digest::of(b"here"), Digest::of(b"gone"));
+    world
+        .blobs
+        .0
+        .lock()
+        .unwrap()
+        .insert(here, Bytes::from_static(b"here"));
+    world.log.honest.inject("s", names_blob(b"here"));
+    world.log.honest.inject("s", names_blob(b"gone"));
+    let service = world.open().await;
+    let late = |state: &State| state.held == 2 && state.is_sound() && !state.late_blobs.is_empty();
+    let state = world.run_until(&service, late).await;
+    assert_eq!(
+        state.text(),
+        format!("note: blob {gone} is named and still missing")
+    );
+    assert_eq!(service.ledger().blob(here).await.unwrap().unwrap(), "here");
+
+    // Other bytes are not taken.
+    world
+        .blobs
+        .0
+        .lock()
+        .unwrap()
+        .insert(gone, Bytes::from_static(b"other"));
+    service.shared.copy_once(0).await.unwrap();
+    assert_eq!(service.ledger().blob(gone).await.unwrap(), None);
+    world
+        .blobs
+        .0
+        .lock()
+        .unwrap()
+        .insert(gone, Bytes::from_static(b"gone"));
+    service.shared.copy_once(0).await.unwrap();
+    assert_eq!(service.ledger().missing_blobs(0, 9).await.unwrap(), []);
+    assert_eq!(service.state().text(), "");
+}
+
+#[test]
+fn durability_counts_as_missing_until_it_is_known() {
+    let mut state = Soundness::new(0, BTreeMap::new(), true).now();
+    (state.following, state.stream) = (None, None);
+    assert!(!state.is_sound());
+    assert!(state.text().contains("could not be found out"));
+}
+
+#[tokio::test]
+async fn payloads_that_are_no_statements_are_leaves() {
+    let world = World::new();
+    world
+        .log
+        .honest
+        .inject("fluxgate.v1.not a subject", Bytes::from_static(b"\xff\x00"));
+    world.log.honest.inject("", Bytes::new());
+    let service = world.open().await;
+    world.caught_up(&service, 2).await;
+    let entries = service
+        .ledger()
+        .entries(&crate::ledger::query::Filter::default(), 0, 9)
+        .await
+        .unwrap();
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.kind.is_empty() && entry.summary.is_empty())
+    );
+}

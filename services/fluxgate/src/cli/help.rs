@@ -1,0 +1,128 @@
+//! The help texts. Each command says in a paragraph what it is for and shows how it is used.
+
+pub(super) const ROOT: &str = "\
+fluxgate keeps Flux up to date on a fleet of Kubernetes clusters. It notices a release, verifies who built \
+it, asks a written policy, and upgrades the fleet wave by wave. It only looks until somebody says \
+`fluxgate enforce`.";
+
+pub(super) const ROOT_MORE: &str = "\
+Examples:
+  fluxgate check                            is everything well?
+  fluxgate get releases                     what was seen, and what became of it
+  fluxgate describe releases/v2.9.4         why it may run, or why not
+  fluxgate enforce --wave canary            allow fluxgate to write to the clusters of a wave
+
+`fluxgate --help` shows the exit codes, `fluxgate COMMAND --help` more about a command.";
+
+pub(super) const EXIT_CODES: &str = "\
+Examples:
+  fluxgate check                            is everything well?
+  fluxgate get releases                     what was seen, and what became of it
+  fluxgate describe releases/v2.9.4         why it may run, or why not
+  fluxgate enforce --wave canary            allow fluxgate to write to the clusters of a wave
+
+Exit codes:
+  0    done
+  1    the answer is no: `check` found something wrong
+  2    a mistake in the command or in what it was given; nothing of that name
+  3    no answer: the hub can't be reached, is too slow, or failed
+  4    not authenticated, or not permitted
+  8    still pending (no command waits yet)
+  130  interrupted
+
+stdout carries the answer alone; progress, hints and errors go to stderr. With `-o json` an error is JSON, too.";
+
+pub(super) const CHECK: &str = "\
+Looks whether fluxgate can do its work: the hub and each of its services, the ledger, the agent of each \
+cluster, clocks, and the health of the clusters. Exits with 1 if anything is wrong; with 3 if the hub can't \
+be asked at all.";
+
+pub(super) const CHECK_MORE: &str = "\
+Examples:
+  fluxgate check
+  fluxgate check -q                         only what is wrong
+  fluxgate check -o json | jq '.checks[] | select(.result != \"PASSED\")'";
+
+pub(super) const GET: &str = "\
+Lists releases, decisions, policies, rollouts, clusters, or entries of the ledger; or shows one by its name. \
+`-` stands where nothing is known yet; NOT_CHECKED is written where a check could not be made: it never \
+means that all is well.";
+
+pub(super) const GET_MORE: &str = "\
+Examples:
+  fluxgate get releases
+  fluxgate get decisions --release v2.9.4
+  fluxgate get clusters -o wide
+  fluxgate get clusters/prod-eu-7
+  fluxgate get entries --cluster prod-eu-7
+  fluxgate get rollouts -o json | jq '.items[].name'";
+
+pub(super) const DESCRIBE: &str = "\
+Tells the whole story of one release, decision, rollout or cluster: what was checked and found, which rules \
+said what, what it waits for, and what to do next.";
+
+pub(super) const DESCRIBE_MORE: &str = "\
+Examples:
+  fluxgate describe releases/v2.9.4         expected and found identity side by side
+  fluxgate describe decisions/0123456789abcdef
+  fluxgate describe rollouts/flux-v2.9.4-1
+  fluxgate describe clusters/prod-eu-7      facts, reports and health of a cluster";
+
+pub(super) const RECONCILE: &str = "\
+Looks for new releases now in place of at the next interval, and announces those that were not seen before. \
+Verification and decisions follow by themselves.";
+
+pub(super) const RECONCILE_MORE: &str = "\
+Examples:
+  fluxgate reconcile releases
+  fluxgate reconcile releases --dry-run     what is there; announce nothing";
+
+pub(super) const ENFORCE: &str = "\
+Allows fluxgate to write to the clusters of a wave, or to one cluster; with --observe takes that back. This \
+is a person's act and is stored as a signed event. Clusters that the fleet's file or their own agent's file \
+caps at Observe stay there.";
+
+pub(super) const ENFORCE_MORE: &str = "\
+Examples:
+  fluxgate enforce --wave canary --dry-run  whom it would touch
+  fluxgate enforce --wave canary
+  fluxgate enforce --cluster prod-eu-7 --observe";
+
+pub(super) const KEYS: &str = "\
+Makes and shows keys. Everything that counts in fluxgate is signed: by services, whose keys stand in a trust \
+bundle that the offline root key signed, and by agents, whose keys stand in the fleet's file.";
+
+pub(super) const KEYS_MORE: &str = "\
+Examples:
+  fluxgate keys init --out ./keys
+  fluxgate keys show ./keys/root.pub
+  fluxgate keys agent --out ./prod-eu-7.key";
+
+pub(super) const KEYS_INIT: &str = "\
+Makes the root key, one key for each role, and a first trust bundle that names them, signed by the root key. \
+Either all files are made or none.";
+
+pub(super) const KEYS_INIT_MORE: &str = "\
+Files:
+  root.key      keep it offline; it is needed only to sign the next bundle
+  root.pub      every service and agent pins it
+  ROLE.key      one for each service: verifier, scanner, policy, controller, ledger
+  ROLE.pub      its public half
+  bundle.json   public; `fluxgate migrate --bundle` publishes it
+
+Examples:
+  fluxgate keys init --out ./keys
+  fluxgate keys init --out ./demo --demo";
+
+pub(super) const KEYS_SHOW: &str = "\
+Shows the fingerprint of a private or public key, as logs, bundles and the fleet's file write it.";
+
+pub(super) const KEYS_AGENT: &str = "\
+Makes the key of one cluster's agent and prints the line that fleet.yaml needs for it.";
+
+pub(super) const KEYS_AGENT_MORE: &str = "\
+Examples:
+  fluxgate keys agent --out ./prod-eu-7.key";
+
+pub(super) const VERSION: &str = "\
+Shows the version of this binary, the commit it was built from, and the API that it speaks.";

@@ -1,0 +1,113 @@
+//! `fluxgate.policy.v1.PolicyService`.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use bus::{Area, ViewError, subject};
+use domain::Decision;
+use domain::trace::TraceId;
+use hub::grpc::{invalid, not_found, unavailable};
+use hub::names::ReleaseName;
+use hub::page::page;
+use tonic::{Request, Response, Status};
+use wire::policy::v1;
+use wire::policy::v1::policy_service_server::{PolicyService, PolicyServiceServer};
+
+use crate::Engine;
+
+/// The service for a host.
+pub(crate) fn server(engine: Arc<Engine>) -> PolicyServiceServer<Api> {
+    PolicyServiceServer::new(Api(engine))
+}
+
+/// The inbound adapter.
+#[derive(Debug)]
+pub(crate) struct Api(Arc<Engine>);
+
+impl Api {
+    /// The newest decision of each series, newest first.
+    async fn newest(&self) -> Result<Vec<(Decision, v1::DecisionView)>, ViewError> {
+        let mut facts = self.0.hub.view.list(Area::Policy, "decision").await?;
+        facts.sort_by_key(|fact| Reverse(fact.sequence));
+        let view = |fact: &bus::Fact| {
+            let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
+            let view = v1::DecisionView {
+                name: format!("decisions/{}", subject::decision_id(&fact.subject)),
+                subject: fact.subject.to_string(),
+                sequence: fact.sequence,
+                trace_id: TraceId::of_release(&decision.release).to_string(),
+                decision: Some(v1::Decision::from(&decision)),
+            };
+            Some((decision, view))
+        };
+        Ok(facts.iter().filter_map(view).collect())
+    }
+}
+
+#[tonic::async_trait]
+impl PolicyService for Api {
+    async fn list_decisions(
+        &self,
+        request: Request<v1::ListDecisionsRequest>,
+    ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        let request = request.into_inner();
+        let wanted = match request.release.as_str() {
+            "" => None,
+            text => Some(
+                ReleaseName::parse(text)
+                    .ok_or_else(|| *invalid("release", "is not like releases/flux/v2.9.4"))?,
+            ),
+        };
+        let all = self.newest().await.map_err(|error| *unavailable(&error))?;
+        let named = |decision: &Decision| wanted.as_ref().is_none_or(|wanted| wanted.names(&decision.release));
+        let views = all.into_iter().filter(|(decision, _)| named(decision)).map(|(_, view)| view).collect();
+        let paged = page(views, request.page_size, &request.page_token, |view: &v1::DecisionView| view.name.clone());
+        let (decisions, next_page_token) = paged.map_err(|status| *status)?;
+        Ok(Response::new(v1::ListDecisionsResponse { decisions, next_page_token }))
+    }
+
+    async fn get_decision(
+        &self,
+        request: Request<v1::GetDecisionRequest>,
+    ) -> Result<Response<v1::DecisionView>, Status> {
+        let name = request.into_inner().name;
+        if !name.starts_with("decisions/") {
+            return Err(*invalid("name", "is not like decisions/0123456789abcdef"));
+        }
+        // Earlier decisions of a series keep their names.
+        let facts = self.0.hub.view.all_of(Area::Policy, "decision").await;
+        let facts = facts.map_err(|error| *unavailable(&error))?;
+        let found = facts.iter().find(|fact| name == format!("decisions/{}", subject::decision_id(&fact.subject)));
+        let decision = found.and_then(|fact| {
+            let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
+            Some((fact, decision))
+        });
+        let Some((fact, decision)) = decision else { return Err(*not_found(&name)) };
+        Ok(Response::new(v1::DecisionView {
+            name,
+            subject: fact.subject.to_string(),
+            sequence: fact.sequence,
+            trace_id: TraceId::of_release(&decision.release).to_string(),
+            decision: Some(v1::Decision::from(&decision)),
+        }))
+    }
+
+    async fn list_policies(
+        &self,
+        request: Request<v1::ListPoliciesRequest>,
+    ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
+        let request = request.into_inner();
+        let in_force = self.0.in_force().await.map_err(|error| *unavailable(&error))?;
+        let texts = in_force
+            .into_iter()
+            .map(|(name, found)| v1::PolicyText {
+                policy: name,
+                digest: Some(found.policy.id.digest.into()),
+                text: found.text,
+            })
+            .collect();
+        let paged = page(texts, request.page_size, &request.page_token, |text: &v1::PolicyText| text.policy.clone());
+        let (policies, next_page_token) = paged.map_err(|status| *status)?;
+        Ok(Response::new(v1::ListPoliciesResponse { policies, next_page_token }))
+    }
+}

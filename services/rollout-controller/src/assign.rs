@@ -1,0 +1,155 @@
+//! Making assignments: the planner's draft, with an epoch and every statement that allows it.
+
+use bus::journal::JournalError;
+use bus::{Area, Fact, Turn, ViewError, Written, subject};
+use domain::assignment::StatementRef;
+use domain::trace::TraceId;
+use domain::{
+    Action, Assignment, Baseline, Component, Decision, Digest, Epoch, Outcome, ReleaseContents, RoleSummary,
+};
+use planner::reducer::{AssignDraft, StopDraft};
+use std::collections::BTreeMap;
+use wire::{fleet, policy, verification};
+
+use crate::Controller;
+use crate::world::Known;
+
+/// Why there is no assignment.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AssignError {
+    #[error("reading the view")]
+    View(#[from] ViewError),
+    #[error("publishing the assignment")]
+    Journal(#[source] JournalError),
+    #[error("the {0} that the draft rests on is not on the log")]
+    Missing(&'static str),
+}
+
+/// The statements behind an assignment.
+struct Grounds {
+    decision: StatementRef,
+    contents: (StatementRef, ReleaseContents),
+    summary: StatementRef,
+    baseline: StatementRef,
+}
+
+fn reference(fact: &Fact) -> StatementRef {
+    StatementRef { subject: fact.subject.to_string(), digest: fact.digest() }
+}
+
+fn read(fact: &Fact) -> Option<Assignment> {
+    wire::decode::<fleet::v1::Assignment, _>(&fact.statement).ok()
+}
+
+impl Controller {
+    /// Publishes the next assignment of a cluster.
+    pub(crate) async fn assign(&self, known: &Known, draft: &AssignDraft) -> Result<(), AssignError> {
+        let grounds = self.grounds(draft).await?;
+        let member = known.members.iter().find(|member| member.cluster == draft.cluster);
+        let registry = member.ok_or(AssignError::Missing("membership"))?.image_registry.clone();
+        let expected = known.courses.get(&draft.cluster).map_or(Epoch(0), |course| course.newest.epoch);
+        let issued = self.hub.clock.now();
+        let images: BTreeMap<Component, Digest> =
+            grounds.contents.1.images.iter().map(|(component, image)| (*component, image.index)).collect();
+        let build = |turn: Turn<'_>| Assignment {
+            cluster: draft.cluster.clone(),
+            epoch: Epoch(turn.n),
+            action: draft.action,
+            mode: draft.mode,
+            rollout: draft.rollout.clone(),
+            target: draft.release.clone(),
+            layer: grounds.contents.1.layer,
+            images: images.clone(),
+            image_registry: registry.clone(),
+            baseline: draft.baseline.clone(),
+            contents: grounds.contents.0.clone(),
+            baseline_contents: grounds.baseline.clone(),
+            decision: grounds.decision.clone(),
+            summaries: vec![grounds.summary.clone()],
+            stops: Vec::new(),
+            stable_for: self.strategy.stable_for,
+            success_deadline: self.strategy.success_deadline,
+            issued,
+            expires: draft.expires,
+            as_of: turn.as_of,
+        };
+        self.publish(expected, draft, build).await
+    }
+
+    /// Takes an assignment back: the next epoch repeats it with action STOP.
+    pub(crate) async fn stop(&self, known: &Known, draft: &StopDraft) -> Result<(), AssignError> {
+        let Some(course) = known.courses.get(&draft.cluster) else {
+            return Err(AssignError::Missing("assignment"));
+        };
+        tracing::info!(cluster = %draft.cluster, reason = %draft.reason, detail = draft.detail, "taking back");
+        let series = subject::assignment(&draft.cluster, Epoch(1));
+        let stop = |turn: Turn<'_>| {
+            let newest = turn.newest.and_then(read)?;
+            (newest.epoch == draft.stops && newest.action == Action::Upgrade).then(|| {
+                let stops = vec![format!("{}: {}", draft.reason, draft.detail)];
+                let epoch = Epoch(turn.n);
+                let issued = self.hub.clock.now();
+                let stopped =
+                    Assignment { action: Action::Stop, epoch, stops, issued, as_of: turn.as_of, ..newest };
+                fleet::v1::Assignment::from(&stopped)
+            })
+        };
+        let traceparent = TraceId::of_rollout(&course.newest.rollout).traceparent();
+        let written = self.hub.journal.series(series.series(), &traceparent, stop).await;
+        written.map(|_written| ()).map_err(AssignError::Journal)
+    }
+
+    async fn publish(
+        &self,
+        expected: Epoch,
+        draft: &AssignDraft,
+        build: impl Fn(Turn<'_>) -> Assignment + Send + Sync,
+    ) -> Result<(), AssignError> {
+        let series = subject::assignment(&draft.cluster, Epoch(1));
+        let evaluate = |turn: Turn<'_>| {
+            // The plan was made after this epoch; if there is another one by now, it has to be made again.
+            (Epoch(turn.n.saturating_sub(1)) == expected).then(|| fleet::v1::Assignment::from(&build(turn)))
+        };
+        let traceparent = TraceId::of_rollout(&draft.rollout).traceparent();
+        let written = self.hub.journal.series(series.series(), &traceparent, evaluate).await;
+        if let Some(Written::Ours(fact)) = written.map_err(AssignError::Journal)? {
+            tracing::info!(cluster = %draft.cluster, rollout_id = %draft.rollout, mode = %draft.mode,
+                epoch = fact.subject.n(), "assigned");
+        }
+        Ok(())
+    }
+
+    async fn grounds(&self, draft: &AssignDraft) -> Result<Grounds, AssignError> {
+        let series = subject::decision(&draft.release, &draft.policy, &draft.baseline, 1);
+        let decision = self.hub.view.latest(series.series()).await?;
+        let allows = |fact: &Fact| {
+            let read = wire::decode::<policy::v1::Decision, Decision>(&fact.statement);
+            read.is_ok_and(|decision| decision.outcome == Outcome::Allow)
+        };
+        let decision = decision.filter(allows).ok_or(AssignError::Missing("ALLOW"))?;
+        let series = subject::verification_summary(&draft.release, 1);
+        let summary = self.hub.view.latest(series.series()).await?.ok_or(AssignError::Missing("summary"))?;
+        let attempt = wire::decode::<verification::v1::RoleSummary, RoleSummary>(&summary.statement)
+            .map_or(1, |summary| summary.attempt);
+        let scope = subject::Scope::Release(&draft.release);
+        let contents = self.hub.view.get(&subject::verification_contents(scope, attempt)).await?;
+        let contents = contents.ok_or(AssignError::Missing("contents"))?;
+        let read_contents = wire::decode::<verification::v1::ReleaseContents, _>(&contents.statement);
+        let Ok(read_contents) = read_contents else { return Err(AssignError::Missing("contents")) };
+        Ok(Grounds {
+            decision: reference(&decision),
+            contents: (reference(&contents), read_contents),
+            summary: reference(&summary),
+            baseline: self.baseline(draft).await?,
+        })
+    }
+
+    async fn baseline(&self, draft: &AssignDraft) -> Result<StatementRef, AssignError> {
+        let facts = self.hub.view.list(Area::Verification, "contents").await?;
+        let same = |fact: &&Fact| {
+            wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement)
+                .is_ok_and(|baseline| baseline.key() == draft.baseline)
+        };
+        facts.iter().find(same).map(reference).ok_or(AssignError::Missing("baseline"))
+    }
+}

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use attest::claim::ClaimError;
+use bus::{Area, Subject};
+use runtime::errors::chain;
 use attest::{Dossier, PublicKey, Role, Statement, Trust, TrustError};
 use domain::assignment::StatementRef;
 use domain::{
@@ -95,17 +97,6 @@ type Checked<T> = Result<T, (Reason, String)>;
 
 fn refuse<T>(reason: Reason, detail: impl Into<String>) -> Checked<T> {
     Err((reason, detail.into()))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// Checks a dossier.
@@ -215,6 +206,16 @@ fn current(assignment: &Assignment, digest: Digest, memory: &Memory, now: Timest
     }
 }
 
+/// The role whose summary stands under a subject.
+fn role_of(subject: &str) -> Checked<Role> {
+    let parsed: Option<Subject> = subject.parse().ok();
+    match parsed.map(|subject| (subject.area(), subject.step() == "summary")) {
+        Some((Area::Verification, true)) => Ok(Role::Verifier),
+        Some((Area::Scan, true)) => Ok(Role::Scanner),
+        Some(_) | None => refuse(Reason::StatementInvalid, format!("{subject} is no summary's subject")),
+    }
+}
+
 /// Everything that the checks of the named statements look at.
 struct Scope<'a> {
     dossier: &'a Dossier,
@@ -311,8 +312,7 @@ impl Scope<'_> {
     fn summaries(&self, contents: &ReleaseContents) -> Checked<()> {
         let mut spoken = BTreeSet::from([Role::Controller, Role::Policy]);
         for named in &self.assignment.summaries {
-            let verifier = bus::subject::is_verification_summary(&named.subject);
-            let role = if verifier { Role::Verifier } else { Role::Scanner };
+            let role = role_of(&named.subject)?;
             let summary: RoleSummary =
                 self.read::<wire::verification::v1::RoleSummary, _>(role, named)?;
             self.summary(role, &summary, contents)?;

@@ -31,6 +31,9 @@ pub enum ClusterError {
     /// The kubeconfig can't be used.
     #[error("reading the kubeconfig")]
     Kubeconfig(#[source] kube::config::KubeconfigError),
+    /// There is no kubeconfig, and this is no pod.
+    #[error("reading the in-cluster configuration; outside of a cluster name a kubeconfig")]
+    InCluster(#[source] kube::config::InClusterError),
     /// A client can't be made from it.
     #[error("connecting to the API server")]
     Connect(#[source] Box<kube::Error>),
@@ -86,7 +89,11 @@ impl ClusterError {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Kubeconfig(_) | Self::Kind(_) | Self::Conflict { .. } | Self::Form { .. } => false,
+            Self::Kubeconfig(_)
+            | Self::InCluster(_)
+            | Self::Kind(_)
+            | Self::Conflict { .. }
+            | Self::Form { .. } => false,
             Self::Connect(_) | Self::Held { .. } => true,
             Self::Read { source, .. } | Self::Apply { source, .. } => match source.as_ref() {
                 // A 500 with an empty reason is how an unknown field in an apply is refused: for good.
@@ -105,6 +112,7 @@ impl ClusterError {
         match self {
             Self::Conflict { .. } => Reason::Customised,
             Self::Kubeconfig(_)
+            | Self::InCluster(_)
             | Self::Connect(_)
             | Self::Read { .. }
             | Self::Kind(_)
@@ -153,8 +161,7 @@ impl Cluster {
                     .await
                     .map_err(ClusterError::Kubeconfig)?
             }
-            None => kube::Config::incluster()
-                .map_err(|error| connect(kube::Error::InferConfig(kube::config::InferConfigError::new(error))))?,
+            None => kube::Config::incluster().map_err(ClusterError::InCluster)?,
         };
         config.read_timeout = Some(READ_TIMEOUT);
         Ok(Self { client: Client::try_from(config).map_err(connect)? })

@@ -73,6 +73,19 @@ struct Findings {
     wrong: Vec<Symptom>,
 }
 
+impl Findings {
+    fn verdict(mut self) -> Verdict {
+        if !self.wrong.is_empty() {
+            self.wrong.extend(self.pending);
+            Verdict::Wrong(self.wrong)
+        } else if self.pending.is_empty() {
+            Verdict::Well
+        } else {
+            Verdict::Pending(self.pending)
+        }
+    }
+}
+
 fn symptom(reason: Reason, object: String, detail: impl Into<String>) -> Symptom {
     Symptom { reason, object, detail: detail.into() }
 }
@@ -86,14 +99,20 @@ pub fn judge(target: &Target, seen: &Seen) -> Verdict {
         pods(*component, image, &seen.pods, &mut findings);
     }
     crds(&target.crds, &seen.crds, &mut findings);
-    if !findings.wrong.is_empty() {
-        findings.wrong.extend(findings.pending);
-        Verdict::Wrong(findings.wrong)
-    } else if findings.pending.is_empty() {
-        Verdict::Well
-    } else {
-        Verdict::Pending(findings.pending)
+    findings.verdict()
+}
+
+/// Judges one moment where no target is known: the Deployments of Flux that are there, whatever their
+/// images.
+#[must_use]
+pub fn judge_running(seen: &Seen) -> Verdict {
+    let mut findings = Findings { pending: Vec::new(), wrong: Vec::new() };
+    for component in Component::ALL {
+        if let Some(found) = seen.deployments.get(component.name()) {
+            deployment(component, Some(found), &mut findings);
+        }
     }
+    findings.verdict()
 }
 
 /// The rule of kstatus for Deployments (fluxcd/cli-utils `status/core.go`, behaviour).

@@ -15,6 +15,7 @@ pub mod config;
 pub mod facts;
 pub mod health;
 pub mod lease;
+pub mod memory;
 pub mod preflight;
 pub mod run;
 pub mod speak;
@@ -22,3 +23,4 @@ pub mod task;
 
 pub use check::{AcceptedPolicy, Demands, Memory, Order, Refusal};
 pub use config::Config;
+pub use run::Agent;

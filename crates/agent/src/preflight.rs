@@ -52,6 +52,9 @@ pub enum PreflightError {
     /// Could not be found out.
     #[error("looking at the cluster")]
     Cluster(#[source] ClusterError),
+    /// The bytes could not be fetched now.
+    #[error("fetching manifests")]
+    Blob(#[source] bus::agent::AgentError),
 }
 
 fn refuse<T>(reason: Reason, detail: impl Into<String>) -> Result<T, PreflightError> {

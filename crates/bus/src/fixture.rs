@@ -27,7 +27,6 @@ macro_rules! claims {
 
 claims! {
     Discovered "release-discovered" { tag: String }
-    Contents "release-contents" { layer: String }
     Summary "role-summary" { attempt: u64 }
     Decision "decision" { outcome: String }
     Text "policy-text" { text: String }

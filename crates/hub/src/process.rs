@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use runtime::config::{Invalid, Validate};
 use runtime::errors::chain;
 use runtime::ops::Readiness;
+use runtime::process::Logged;
 use runtime::telemetry::TelemetryConfig;
 use runtime::{Clock, Shutdown};
 use serde::de::DeserializeOwned;
@@ -27,6 +27,8 @@ pub struct Host {
     pub shutdown: Shutdown,
     /// Whether the process may be used.
     pub ready: Readiness,
+    /// What it counts.
+    pub metrics: runtime::ops::Metrics,
     /// The gRPC services.
     pub grpc: Grpc,
     tasks: JoinSet<&'static str>,
@@ -40,6 +42,7 @@ impl Host {
             clock,
             shutdown,
             ready: Readiness::default(),
+            metrics: runtime::ops::Metrics::default(),
             grpc: Grpc::default(),
             tasks: JoinSet::new(),
         }
@@ -51,6 +54,17 @@ impl Host {
         self.tasks.spawn(async move {
             part.await;
             name
+        });
+    }
+
+    /// Serves `/livez`, `/readyz` and `/metrics` on this listener until the stop.
+    pub fn serve_ops(&mut self, name: &'static str, listener: tokio::net::TcpListener) {
+        let ops = runtime::ops::Ops { ready: self.ready.clone(), metrics: self.metrics.clone() };
+        let shutdown = self.shutdown.clone();
+        self.spawn(name, async move {
+            if let Err(error) = runtime::ops::serve(listener, ops, shutdown.clone()).await {
+                tracing::error!(error = %chain(&error), "the operations port can't be served");
+            }
         });
     }
 
@@ -100,7 +114,10 @@ pub struct ServiceConfig<T> {
     pub hub: HubConfig,
     /// Where gRPC is served.
     #[serde(default)]
-    pub grpc: GrpcConfig,
+    pub grpc: Listen,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    #[serde(default)]
+    pub ops: Listen,
     /// Logs and spans.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -108,15 +125,15 @@ pub struct ServiceConfig<T> {
     pub service: T,
 }
 
-/// Where gRPC is served.
+/// Where something is served.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct GrpcConfig {
+pub struct Listen {
     /// Loopback address and port; port 0 lets the system choose.
     pub listen: SocketAddr,
 }
 
-impl Default for GrpcConfig {
+impl Default for Listen {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }
@@ -125,6 +142,12 @@ impl Default for GrpcConfig {
 impl<T> Validate for ServiceConfig<T> {
     fn validate(&self) -> Result<(), Invalid> {
         Ok(())
+    }
+}
+
+impl<T> Logged for ServiceConfig<T> {
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
     }
 }
 
@@ -137,72 +160,25 @@ where
     T: DeserializeOwned + Serialize,
     E: std::error::Error,
 {
-    let (file, print) = match arguments(std::env::args().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(help) => {
-            say(&format!("{help}\n\nUsage: {name} [--config FILE] [--print-config]"));
-            return ExitCode::from(2);
-        }
-    };
-    let config: ServiceConfig<T> = match runtime::config::load(file.as_deref()) {
-        Ok(config) => config,
-        Err(error) => {
-            say(&format!("{name}: {}", chain(&error)));
-            return ExitCode::from(2);
-        }
-    };
-    if print {
-        say(&runtime::config::print_config(&config).unwrap_or_else(|error| chain(&error)));
-        return ExitCode::SUCCESS;
-    }
-    match run(name, config, start) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            say(&format!("{name}: {why}"));
-            ExitCode::from(3)
-        }
-    }
+    runtime::process::main(name, |config: ServiceConfig<T>, shutdown| run(name, config, start, shutdown))
 }
 
-fn arguments(given: impl Iterator<Item = String>) -> Result<(Option<PathBuf>, bool), String> {
-    let (mut file, mut print) = (None, false);
-    let mut given = given;
-    while let Some(argument) = given.next() {
-        match argument.as_str() {
-            "--config" => file = Some(given.next().ok_or("--config wants a file")?.into()),
-            "--print-config" => print = true,
-            "--help" | "-h" => return Err("A service of fluxgate.".to_owned()),
-            other => return Err(format!("{other} is no argument of a service")),
-        }
-    }
-    Ok((file, print))
-}
-
-#[expect(clippy::print_stderr, reason = "what a process says before its log exists, or when it ends")]
-fn say(text: &str) {
-    eprintln!("{text}");
-}
-
-fn run<T, E: std::error::Error>(
+async fn run<T, E: std::error::Error>(
     name: &'static str,
     config: ServiceConfig<T>,
     start: impl FnOnce(Hub, T, &mut Host) -> Result<(), E>,
+    shutdown: Shutdown,
 ) -> Result<(), String> {
-    let text = |error: &dyn std::error::Error| chain(error);
-    let executor = tokio::runtime::Runtime::new().map_err(|error| text(&error))?;
-    executor.block_on(async {
-        let telemetry = runtime::telemetry::init(name, &config.telemetry).map_err(|error| text(&error))?;
-        let shutdown = Shutdown::default();
-        shutdown.on_signals().map_err(|error| text(&error))?;
-        let mut host = Host::new(Clock::system(), shutdown);
-        let listener = runtime::listen::bind(config.grpc.listen).await.map_err(|error| text(&error))?;
-        let hub = Hub::join(name, &config.hub, host.clock, host.shutdown.clone())
-            .await
-            .map_err(|error| text(&error))?;
-        start(hub, config.service, &mut host).map_err(|error| text(&error))?;
-        tracing::info!(listen = ?listener.local_addr().ok(), "ready");
-        let served = host.serve(listener).await.map_err(|error| text(&error));
-        telemetry.shutdown().await;
-        served
-    })
+    let mut host = Host::new(Clock::system(), shutdown);
+    let listener = runtime::listen::bind(config.grpc.listen).await.map_err(|error| chain(&error))?;
+    let ops = runtime::listen::bind(config.ops.listen).await.map_err(|error| chain(&error))?;
+    tracing::info!(grpc = ?listener.local_addr().ok(), ops = ?ops.local_addr().ok(), "listening");
+    host.serve_ops(name, ops);
+    let starting = host.ready.condition(name);
+    let hub = Hub::join(name, &config.hub, host.clock, host.shutdown.clone())
+        .await
+        .map_err(|error| chain(&error))?;
+    start(hub, config.service, &mut host).map_err(|error| chain(&error))?;
+    starting.set(true);
+    host.serve(listener).await.map_err(|error| chain(&error))
 }

@@ -18,6 +18,7 @@ pub mod errors;
 pub mod grpc;
 pub mod listen;
 pub mod ops;
+pub mod process;
 pub mod secret;
 pub mod shutdown;
 pub mod telemetry;

@@ -322,4 +322,4 @@ impl Ledger {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

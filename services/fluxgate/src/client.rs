@@ -56,7 +56,7 @@ macro_rules! clients {
     ($($(#[$doc:meta])* $name:ident: $client:ty;)*) => {
         $($(#[$doc])*
         pub(crate) fn $name(&self) -> $client {
-            <$client>::with_interceptor(self.channel.clone(), self.deadline)
+            <$client>::new(InterceptedService::new(self.channel.clone(), self.deadline))
         })*
     };
 }

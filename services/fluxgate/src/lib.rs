@@ -14,6 +14,7 @@ mod describe;
 pub mod exit;
 pub mod failure;
 pub mod keys;
+mod lists;
 mod names;
 pub mod output;
 mod table;

@@ -47,22 +47,22 @@ pub(crate) fn digest(digest: Option<&Digest>) -> String {
 }
 
 /// A time of a message, if it has one that can be.
-pub(crate) fn at(time: Option<pbjson_types::Timestamp>) -> Option<Timestamp> {
+pub(crate) fn at(time: Option<wire::protobuf::Timestamp>) -> Option<Timestamp> {
     wire::time::read_optional("time", time).ok().flatten()
 }
 
 /// RFC 3339 in UTC to the second, or `-`.
-pub(crate) fn instant(time: Option<pbjson_types::Timestamp>) -> String {
+pub(crate) fn instant(time: Option<wire::protobuf::Timestamp>) -> String {
     at(time).map_or_else(|| NOTHING.to_owned(), |time| format!("{time:.0}"))
 }
 
 /// Like `3h`, or `-`.
-pub(crate) fn age(time: Option<pbjson_types::Timestamp>, now: Timestamp) -> String {
+pub(crate) fn age(time: Option<wire::protobuf::Timestamp>, now: Timestamp) -> String {
     at(time).map_or_else(|| NOTHING.to_owned(), |time| span(now.duration_since(time)))
 }
 
 /// `2026-11-24T07:00:00Z (3h ago)`, or `-`.
-pub(crate) fn instant_and_age(time: Option<pbjson_types::Timestamp>, now: Timestamp) -> String {
+pub(crate) fn instant_and_age(time: Option<wire::protobuf::Timestamp>, now: Timestamp) -> String {
     match at(time) {
         Some(at) if at > now => format!("{} (in {})", instant(time), span(at.duration_since(now))),
         Some(_) => format!("{} ({} ago)", instant(time), age(time, now)),

@@ -347,4 +347,15 @@ mod tests {
         assert_eq!(Head::open(&both, key.verifier()), Ok(head));
         assert_eq!(Head::open(&both, witness.verifier()), Err(NoteError::Origin));
     }
+
+    #[test]
+    fn a_key_of_openssl_is_read() {
+        // RFC 8410 section 10.3, without the public half, as `openssl genpkey -algorithm ed25519` writes it.
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+            MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+            -----END PRIVATE KEY-----\n";
+        let key = NoteKey::from_pem("a", pem).unwrap();
+        let public = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+        assert_eq!(STANDARD.encode(&key.verifier().key), public);
+    }
 }

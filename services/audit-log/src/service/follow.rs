@@ -60,6 +60,8 @@ impl Shared {
                 expected: *expected,
                 found: *found,
             },
+            // Stands among the disputes, until it was read again and found right.
+            FollowError::Ledger(LedgerError::Changed { .. }) => return,
             FollowError::Ledger(_) => Problem::Unwritten,
             // The stream can't be reached: the last status grows old, which blocks by itself.
             FollowError::Log(_) | FollowError::Ended => return,
@@ -81,8 +83,9 @@ impl Shared {
         // No filter: the stream is the ledger's whole subject, and a filter would look like gaps.
         let tail = self.log.tail(from, Vec::new()).await?;
         let mut batches = tail.ready_chunks(BATCH);
-        // Caught up is sound; with events to come soundness waits for the first batch.
-        if self.log.last_sequence().await? < from {
+        // Sound is who has caught up with what was there at the beginning.
+        let goal = self.log.last_sequence().await?;
+        if goal < from {
             self.soundness.update(|state| state.following = None);
         }
         while let Some(batch) = batches.next().await {
@@ -91,7 +94,7 @@ impl Shared {
             if found != created {
                 return Err(FollowError::Problem(Problem::Recreated { held: created, found }));
             }
-            self.append(created, batch).await?;
+            self.append(created, goal, batch).await?;
         }
         Ok(())
     }
@@ -108,10 +111,11 @@ impl Shared {
         }
     }
 
-    /// Appends a batch up to its first gap.
+    /// Appends a batch up to its first gap. The ledger has caught up once it holds `goal`.
     async fn append(
         &self,
         created: Timestamp,
+        goal: u64,
         batch: Vec<Result<Stored, LogError>>,
     ) -> Result<(), FollowError> {
         let mut next = self.ledger.head().await.size + 1;
@@ -146,10 +150,10 @@ impl Shared {
             result => result?,
         };
         let held = self.ledger.head().await.size;
-        let fine = wrong.is_none();
+        let caught_up = wrong.is_none() && held >= goal;
         self.soundness.update(|state| {
             state.held = held;
-            if fine {
+            if caught_up {
                 state.following = None;
             }
         });

@@ -13,7 +13,7 @@ use super::{Progress, Shared};
 use crate::ledger::LedgerError;
 
 /// Sequences that one pass reads besides the disputed ones.
-const SEQUENCES: u64 = 64;
+const SEQUENCES: u64 = 256;
 
 impl Shared {
     /// Reads again until the stop.

@@ -162,3 +162,51 @@ fn a_cluster_that_joins_later_gets_a_rollout_of_its_own() {
     lab.beat_all();
     assert_eq!(words(&lab.settle()), ["bake canary", "open main", "Enforce m4"]);
 }
+
+#[test]
+fn an_open_wave_keeps_its_rollout_even_before_anything_was_assigned() {
+    let mut lab = Lab::new();
+    lab.runs("c1", "v2.9.4");
+    lab.runs("c2", "v2.9.4");
+    lab.enforce_all();
+    assert_eq!(words(&lab.settle()), ["start flux-v2.9.4-1", "open canary"]);
+    lab.decide("v2.9.5", "v2.9.3", Outcome::Allow);
+    assert_eq!(lab.settle(), []);
+}
+
+#[test]
+fn a_decision_view_names_the_first_of_its_worst_rules() {
+    let rule = |outcome, reason| domain::RuleResult {
+        rule: "r".to_owned(),
+        outcome,
+        reason,
+        detail: String::new(),
+        until: None,
+    };
+    let decision = domain::Decision {
+        release: release("v2.9.4"),
+        policy: domain::decision::PolicyId {
+            name: "default".to_owned(),
+            digest: Digest::of(b"p"),
+        },
+        baseline: baseline("v2.9.3"),
+        outcome: Outcome::Deny,
+        rules: vec![
+            rule(Outcome::Wait, Reason::ReleaseTooYoung),
+            rule(Outcome::Deny, Reason::TagMoved),
+            rule(Outcome::Deny, Reason::Downgrade),
+        ],
+        inputs: Digest::of(b"inputs"),
+        decided: Timestamp::UNIX_EPOCH,
+        valid_until: None,
+        wait_until: None,
+        as_of: 1,
+        supersedes: None,
+        demo: false,
+    };
+    let view = DecisionView::from(&decision);
+    assert_eq!(
+        (view.outcome, view.reason, view.policy.as_str()),
+        (Outcome::Deny, Reason::TagMoved, "default")
+    );
+}

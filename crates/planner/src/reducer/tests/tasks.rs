@@ -209,3 +209,37 @@ fn taking_the_mode_back_and_giving_it_again_asks_an_agent_again() {
     lab.enforce_all();
     assert_eq!(words(&lab.settle()), ["Enforce c1"]);
 }
+
+#[test]
+fn what_was_not_begun_is_not_renewed_while_the_ledger_is_not_sure() {
+    let mut lab = Lab::running();
+    lab.pass(hours(12));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.pass(hours(11));
+    lab.beat_all();
+    lab.ledger_ok = false;
+    assert_eq!(lab.settle(), []);
+    lab.ledger_ok = true;
+    assert_eq!(words(&lab.settle()), ["renew c1"]);
+}
+
+#[test]
+fn a_task_of_an_earlier_rollout_is_waited_for_and_not_renewed() {
+    let mut lab = Lab::running();
+    lab.upgrade("c1");
+    lab.settle();
+    lab.report("c2", ReportKind::Accepted);
+    lab.beat("c1", Health::Unhealthy);
+    assert_eq!(words(&lab.settle()), ["finish HALTED"]);
+    lab.restarts.insert("flux-v2.9.4-1".parse().unwrap());
+    assert_eq!(words(&lab.settle()), ["start flux-v2.9.4-2", "open canary"]);
+    lab.pass(hours(12));
+    lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+    lab.pass(hours(11));
+    lab.beat_all();
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.waits_for("c2"), [Reason::WaitingForClusters]);
+    lab.upgrade("c2");
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.waits_for("canary"), [Reason::WaitingForBake]);
+}

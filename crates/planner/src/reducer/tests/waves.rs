@@ -344,3 +344,18 @@ fn a_cluster_that_leaves_the_fleet_holds_nothing_up() {
     lab.beat_all();
     assert_eq!(words(&lab.settle())[..2], ["bake canary", "open main"]);
 }
+
+#[test]
+fn a_heartbeat_from_before_the_bake_proves_nothing() {
+    let mut lab = Lab::running();
+    lab.strategy.waves[0].bake = SignedDuration::ZERO;
+    lab.rollout.as_mut().unwrap().started.waves[0].bake = SignedDuration::ZERO;
+    lab.upgrade("c1");
+    lab.settle();
+    lab.pass(SignedDuration::from_secs(1));
+    lab.report("c2", ReportKind::Finished(Health::Healthy));
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.waits_for("c1"), [Reason::WaitingForAgent]);
+    lab.beat_all();
+    assert_eq!(words(&lab.settle())[..2], ["bake canary", "open main"]);
+}

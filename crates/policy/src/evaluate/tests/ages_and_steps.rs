@@ -169,6 +169,28 @@ fn an_unknown_age_is_denied() {
 }
 
 #[test]
+fn times_of_other_digests_and_of_unknown_contents_do_not_count() {
+    let mut case = Case::good();
+    case.verified[5].digest = Digest::of(b"other");
+    let age = case.evaluate().rules.remove(2);
+    assert_eq!(
+        (age.outcome, age.reason),
+        (Outcome::Deny, Reason::EvidenceMissing)
+    );
+    let age = Case {
+        contents: None,
+        ..Case::good()
+    }
+    .evaluate()
+    .rules
+    .remove(2);
+    assert_eq!(
+        (age.outcome, age.reason),
+        (Outcome::Deny, Reason::EvidenceMissing)
+    );
+}
+
+#[test]
 fn a_time_in_the_future_waits() {
     let mut case = Case::good();
     case.verified[0].integrated_time = Some(at(1000));

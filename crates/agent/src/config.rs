@@ -1,0 +1,286 @@
+//! The agent's own file.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use attest::keys::KeyError;
+use attest::{PublicKey, Role, SigningKey};
+use domain::{ClusterName, Mode};
+use runtime::config::{Invalid, Validate};
+use serde::{Deserialize, Serialize};
+
+use crate::check::{AcceptedPolicy, Demands};
+
+/// Everything that an operator says to an agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the cluster, as in the fleet's file.
+    pub cluster: String,
+    /// File with the agent's private key (PKCS#8 PEM). Made at the first start where it is missing; its
+    /// fingerprint is printed for `agentKey` in the fleet's file.
+    pub key: PathBuf,
+    /// Folder for what the agent remembers: the highest epoch and bundle that it has seen.
+    pub state: PathBuf,
+    /// Cap on the mode: what the agent's permissions in the cluster allow.
+    #[serde(default = "observe")]
+    pub max_mode: String,
+    /// Roles that must have spoken. The verifier always must.
+    #[serde(default = "all_roles")]
+    pub roles: Vec<String>,
+    /// Policies that may allow.
+    pub policies: Vec<PolicyConfig>,
+    /// Paths that may differ from the installed version's manifests, as refusals name them.
+    #[serde(default)]
+    pub tolerate: Vec<String>,
+    /// Accept demo keys and demo trust. In a lab alone.
+    #[serde(default)]
+    pub accept_demo: bool,
+    /// How to reach NATS.
+    pub nats: NatsConfig,
+    /// Whom to trust.
+    pub trust: TrustConfig,
+    /// How to reach the API server; in-cluster where absent.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// How often things are looked at.
+    #[serde(default)]
+    pub timing: Timing,
+    /// Logs and spans.
+    #[serde(default)]
+    pub telemetry: runtime::telemetry::TelemetryConfig,
+}
+
+/// A policy that may allow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Its name.
+    pub name: String,
+    /// Digest of its text; without one any text under that name.
+    #[serde(default)]
+    pub digest: Option<String>,
+}
+
+/// How to reach NATS.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NatsConfig {
+    /// `nats://host:port` or `tls://host:port`.
+    pub url: String,
+    /// A `.creds` file.
+    #[serde(default)]
+    pub credentials: Option<PathBuf>,
+    /// PEM of the certificate authority.
+    #[serde(default)]
+    pub root_certificate: Option<PathBuf>,
+}
+
+/// The pinned root key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustConfig {
+    /// File with the root's public key (PEM).
+    pub root_key: PathBuf,
+    /// The lowest version of the trust bundle that is accepted.
+    #[serde(default = "first")]
+    pub lowest_bundle: u64,
+}
+
+/// How often things are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timing {
+    /// The assignment, where no wake arrives.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub poll: Duration,
+    /// Facts and health while nothing is going on.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub observe: Duration,
+    /// Health while a task is settling.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub settle: Duration,
+    /// Signs of life.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub heartbeat: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(30),
+            observe: Duration::from_secs(30),
+            settle: Duration::from_secs(2),
+            heartbeat: Duration::from_secs(30),
+        }
+    }
+}
+
+fn observe() -> String {
+    Mode::Observe.to_string()
+}
+
+fn all_roles() -> Vec<String> {
+    [Role::Verifier, Role::Scanner, Role::Policy, Role::Controller].map(|role| role.name().to_owned()).into()
+}
+
+const fn first() -> u64 {
+    1
+}
+
+fn invalid(key: &str, found: impl Into<String>, expected: &str, remedy: &str) -> Invalid {
+    Invalid {
+        key: key.to_owned(),
+        found: found.into(),
+        expected: expected.to_owned(),
+        remedy: remedy.to_owned(),
+    }
+}
+
+impl Config {
+    /// The cluster's name.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn cluster(&self) -> Result<ClusterName, Invalid> {
+        let expected = "1 to 63 of a-z, 0-9 and -";
+        self.cluster
+            .parse()
+            .map_err(|_malformed| invalid("cluster", &*self.cluster, expected, "use the name of the fleet's file"))
+    }
+
+    fn mode(&self) -> Result<Mode, Invalid> {
+        self.max_mode
+            .parse()
+            .map_err(|_malformed| invalid("max_mode", &*self.max_mode, "Observe or Enforce", "correct it"))
+    }
+
+    fn demanded(&self) -> Result<BTreeSet<Role>, Invalid> {
+        let expected = "one of verifier, scanner, policy, controller";
+        self.roles
+            .iter()
+            .map(|role| role.parse().map_err(|_unknown| invalid("roles", &**role, expected, "correct it")))
+            .collect()
+    }
+
+    fn accepted(&self) -> Result<Vec<AcceptedPolicy>, Invalid> {
+        let accept = |policy: &PolicyConfig| {
+            let digest = policy.digest.as_ref().map(|digest| {
+                let expected = "sha256: and 64 hex digits";
+                digest.parse().map_err(|_malformed| {
+                    invalid("policies.digest", &**digest, expected, "copy it from `fluxgate get policies -o wide`")
+                })
+            });
+            Ok(AcceptedPolicy { name: policy.name.clone(), digest: digest.transpose()? })
+        };
+        self.policies.iter().map(accept).collect()
+    }
+
+    /// What the agent demands of every assignment.
+    ///
+    /// # Errors
+    /// If a value is not of its kind.
+    pub fn demands(&self, root: PublicKey) -> Result<Demands, Invalid> {
+        Ok(Demands {
+            cluster: self.cluster()?,
+            root,
+            lowest_bundle: self.trust.lowest_bundle,
+            roles: self.demanded()?,
+            policies: self.accepted()?,
+            max_mode: self.mode()?,
+            accept_demo: self.accept_demo,
+        })
+    }
+
+    /// What the bus connects with.
+    #[must_use]
+    pub fn nats(&self) -> bus::connection::Settings {
+        use bus::connection::Credentials;
+        let file = self.nats.credentials.clone();
+        bus::connection::Settings {
+            url: self.nats.url.clone(),
+            name: format!("cluster-agent {}", self.cluster),
+            credentials: file.map_or(Credentials::None, Credentials::File),
+            root_certificate: self.nats.root_certificate.clone(),
+            inbox_prefix: None,
+        }
+    }
+}
+
+impl runtime::process::Logged for Config {
+    fn telemetry(&self) -> &runtime::telemetry::TelemetryConfig {
+        &self.telemetry
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<(), Invalid> {
+        self.cluster()?;
+        self.mode()?;
+        self.demanded()?;
+        if self.accepted()?.is_empty() {
+            let remedy = "name each policy whose ALLOW counts here, like [[policies]] name = \"default\"";
+            return Err(invalid("policies", "empty", "at least one policy", remedy));
+        }
+        Ok(())
+    }
+}
+
+/// Why the agent's key can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentKeyError {
+    /// The file can't be read or written.
+    #[error("using the key file {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no key in it.
+    #[error("reading the key in {path}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+}
+
+/// The root's public key from PEM.
+///
+/// # Errors
+/// If it is none.
+pub fn root_key(pem: &str) -> Result<PublicKey, KeyError> {
+    PublicKey::from_pem(pem)
+}
+
+/// The agent's key; made where the file does not exist.
+///
+/// # Errors
+/// If the file can't be used.
+pub fn key(path: &PathBuf) -> Result<SigningKey, AgentKeyError> {
+    let file = |source| AgentKeyError::File { path: path.clone(), source };
+    let bad = |source| AgentKeyError::Key { path: path.clone(), source };
+    match std::fs::read_to_string(path) {
+        Ok(text) => SigningKey::from_pem(&text).map_err(bad),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let (key, text) = SigningKey::generate().map_err(bad)?;
+            write_private(path, &text).map_err(file)?;
+            Ok(key)
+        }
+        Err(error) => Err(file(error)),
+    }
+}
+
+/// A new file that its owner alone may read.
+fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,221 @@
+//! The agent's loop: go on with what was begun, look, listen, speak.
+//!
+//! Everything it does follows from what is stored (the task in its cluster, the memory on its disk) and
+//! from what it reads; a process that is killed at any point does the same again after its start.
+
+mod carry;
+mod consider;
+mod observe;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest::SigningKey;
+use bus::agent::AgentBus;
+use domain::fleet::{Alarm, Report, ReportKind, Symptom};
+use domain::{ClusterFacts, Digest, Health};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use runtime::errors::chain;
+use runtime::{Clock, Shutdown};
+use tokio::time::Instant;
+
+use crate::check::{Demands, Memory, Order};
+use crate::cluster::Cluster;
+use crate::config::Timing;
+use crate::health::Target;
+use crate::lease::Lease;
+use crate::memory;
+use crate::speak::Voice;
+use crate::task::Task;
+
+pub use async_nats::Client;
+
+/// What an agent is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What it demands.
+    pub demands: Demands,
+    /// Paths that may differ.
+    pub tolerate: Vec<String>,
+    /// How often it looks.
+    pub timing: Timing,
+    /// Its cluster.
+    pub cluster: Cluster,
+    /// The bus.
+    pub client: Client,
+    /// Its key.
+    pub key: Arc<SigningKey>,
+    /// What it remembers.
+    pub memory: memory::File,
+    /// The time.
+    pub clock: Clock,
+    /// The stop.
+    pub shutdown: Shutdown,
+}
+
+/// An agent at work.
+#[derive(Debug)]
+pub struct Agent {
+    demands: Demands,
+    tolerate: Vec<String>,
+    timing: Timing,
+    cluster: Cluster,
+    bus: AgentBus,
+    lease: Lease,
+    clock: Clock,
+    shutdown: Shutdown,
+    file: memory::File,
+    memory: Memory,
+    voice: Voice,
+    state: State,
+}
+
+/// What the loop keeps between its rounds; nothing of it has to survive.
+#[derive(Debug, Default)]
+struct State {
+    task: Option<Current>,
+    facts: Option<ClusterFacts>,
+    health: Option<(Health, Vec<Symptom>)>,
+    /// The assignment that needs no more looking at, and the last one that was complained about.
+    handled: Option<Digest>,
+    alarm: Option<(Digest, Alarm)>,
+    observations: u64,
+    next_observation: Option<Instant>,
+    next_heartbeat: Option<Instant>,
+    next_poll: Option<Instant>,
+}
+
+/// The task that was begun last.
+#[derive(Debug)]
+struct Current {
+    task: Task,
+    order: Order,
+    target: Target,
+    applied: Option<Instant>,
+    well_since: Option<Instant>,
+    wrong_before: bool,
+}
+
+impl Agent {
+    /// Puts an agent together.
+    ///
+    /// # Errors
+    /// If its memory can't be read.
+    pub fn new(parts: Parts) -> Result<Self, memory::MemoryError> {
+        let cluster = parts.demands.cluster.clone();
+        let bus = AgentBus::new(parts.client, cluster.clone());
+        let holder = format!("cluster-agent {cluster} {}", parts.key.public().fingerprint());
+        Ok(Self {
+            memory: parts.memory.load()?,
+            file: parts.memory,
+            lease: Lease::new(parts.cluster.clone(), holder),
+            voice: Voice::new(bus.clone(), cluster, parts.key),
+            demands: parts.demands,
+            tolerate: parts.tolerate,
+            timing: parts.timing,
+            cluster: parts.cluster,
+            bus,
+            clock: parts.clock,
+            shutdown: parts.shutdown,
+            state: State::default(),
+        })
+    }
+
+    /// Works until the stop.
+    pub async fn run(mut self) {
+        let mut wakes = self.wakes().await;
+        self.resume().await;
+        while !self.shutdown.is_requested() {
+            self.round().await;
+            let pause = self.pause();
+            tokio::select! {
+                () = self.shutdown.requested() => {}
+                woken = wakes.next() => match woken {
+                    Some(_) => self.state.next_poll = None,
+                    None => {
+                        tokio::time::sleep(pause).await;
+                        wakes = self.wakes().await;
+                    }
+                },
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        // What was said last should not be lost because the process ends.
+        self.voice.say().await;
+    }
+
+    /// The wakes; where they can't be had, the poll alone has to do.
+    async fn wakes(&self) -> futures::stream::BoxStream<'static, async_nats::Message> {
+        match self.bus.wakes().await {
+            Ok(wakes) => wakes.boxed(),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the agent can't be woken; it looks by itself");
+                futures::stream::pending().boxed()
+            }
+        }
+    }
+
+    async fn round(&mut self) {
+        self.carry_on().await;
+        let every = self.observe_every();
+        if due(&mut self.state.next_observation, every) {
+            self.observe().await;
+        }
+        if due(&mut self.state.next_poll, self.timing.poll) {
+            self.consider().await;
+        }
+        self.voice.say().await;
+        if due(&mut self.state.next_heartbeat, self.timing.heartbeat) {
+            self.beat().await;
+        }
+    }
+
+    /// While a task settles its health is looked at more often.
+    fn observe_every(&self) -> Duration {
+        if self.is_open() { self.timing.settle } else { self.timing.observe }
+    }
+
+    fn pause(&self) -> Duration {
+        let now = Instant::now();
+        [self.state.next_observation, self.state.next_heartbeat, self.state.next_poll]
+            .into_iter()
+            .flatten()
+            .map(|next| next.saturating_duration_since(now))
+            .min()
+            .unwrap_or(Duration::from_millis(100))
+            .max(Duration::from_millis(20))
+    }
+
+    fn report(&mut self, order: &Order, kind: ReportKind, detail: impl Into<String>) {
+        let (epoch, digest) = (order.assignment.epoch, order.digest);
+        self.report_on((epoch, digest), kind, detail.into(), &order.traceparent);
+    }
+
+    fn report_on(
+        &mut self,
+        (epoch, assignment): (domain::Epoch, Digest),
+        kind: ReportKind,
+        detail: String,
+        traceparent: &str,
+    ) {
+        tracing::info!(cluster = %self.demands.cluster, %epoch, ?kind, detail, "report");
+        let cluster = self.demands.cluster.clone();
+        let report = Report { cluster, sent: self.now(), epoch, assignment, kind, detail };
+        self.voice.report(&report, traceparent);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Whether something is to be done now; if so, it is due again after `every`.
+fn due(next: &mut Option<Instant>, every: Duration) -> bool {
+    let now = Instant::now();
+    let due = next.is_none_or(|next| next <= now);
+    if due {
+        *next = now.checked_add(every);
+    }
+    due
+}

@@ -1,0 +1,149 @@
+//! Looking at the cluster: facts while nothing is open, health always.
+
+use std::time::Duration;
+
+use domain::fleet::{HealthReport, Heartbeat};
+use domain::{ClusterFacts, Epoch, Health};
+use runtime::errors::chain;
+use tokio::time::Instant;
+
+use super::Agent;
+use super::carry::TOO_LATE;
+use crate::facts;
+use crate::health::{Verdict, judge, judge_running};
+use crate::task::Phase;
+
+impl Agent {
+    /// Looks once.
+    pub(super) async fn observe(&mut self) {
+        if !self.is_open() {
+            self.observe_facts().await;
+        }
+        match self.cluster.seen().await {
+            Ok(seen) => {
+                let verdict = match &self.state.task {
+                    Some(current) => judge(&current.target, &seen),
+                    None => judge_running(&seen),
+                };
+                self.state.observations = self.state.observations.saturating_add(1);
+                self.judged(verdict).await;
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the cluster's health can't be judged");
+                self.say_health(Health::Inconclusive, Vec::new());
+            }
+        }
+    }
+
+    /// Facts are said when they changed; the time of looking alone is no change.
+    async fn observe_facts(&mut self) {
+        let found = match facts::gather(&self.cluster, &self.demands.cluster, self.now()).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the cluster's facts can't be read");
+                return;
+            }
+        };
+        let same = |said: &ClusterFacts| ClusterFacts { observed: found.observed, ..said.clone() } == found;
+        // Pods that are on their way report nothing yet: such facts describe nothing and are not said.
+        let whole = found.components.values().all(|component| !component.image_ids.is_empty());
+        if whole && !self.state.facts.as_ref().is_some_and(same) {
+            self.voice.facts(&found);
+            self.state.facts = Some(found);
+        }
+    }
+
+    async fn judged(&mut self, verdict: Verdict) {
+        let phase = self.state.task.as_ref().map(|current| current.task.record.phase);
+        if phase == Some(Phase::Applied) {
+            self.settling(&verdict).await;
+        } else {
+            self.say_health(verdict.health(), verdict.symptoms().to_vec());
+        }
+    }
+
+    /// A task has settled when the cluster was well for long enough without a break, when something is
+    /// wrong twice in a row, or when its time is over.
+    async fn settling(&mut self, verdict: &Verdict) {
+        let now = Instant::now();
+        let Some(current) = &mut self.state.task else { return };
+        let deadline = duration(current.order.assignment.success_deadline);
+        let late = current.applied.is_some_and(|applied| now > applied + deadline);
+        let stable = duration(current.order.assignment.stable_for);
+        let was_wrong = std::mem::replace(&mut current.wrong_before, matches!(verdict, Verdict::Wrong(_)));
+        let health = match verdict {
+            Verdict::Well => {
+                let since = *current.well_since.get_or_insert(now);
+                (now.saturating_duration_since(since) >= stable).then_some(Health::Healthy)
+            }
+            Verdict::Pending(_) => {
+                current.well_since = None;
+                late.then_some(Health::Unhealthy)
+            }
+            Verdict::Wrong(_) => {
+                current.well_since = None;
+                (was_wrong || late).then_some(Health::Unhealthy)
+            }
+        };
+        let Some(health) = health else { return };
+        let order = current.order.clone();
+        let version = order.contents.release.version.clone();
+        let detail = match (verdict.symptoms().first(), late) {
+            (None, _) => format!("runs {version} and is well"),
+            (Some(symptom), false) => format!("{} {}: {}", symptom.reason, symptom.object, symptom.detail),
+            (Some(symptom), true) => format!(
+                "not well within {}: {} {}: {}",
+                order.assignment.success_deadline, TOO_LATE, symptom.object, symptom.detail
+            ),
+        };
+        self.say_health(health, verdict.symptoms().to_vec());
+        self.finish(&order, health, detail).await;
+        self.observe_facts().await;
+    }
+
+    /// Health is said when it changed.
+    fn say_health(&mut self, health: Health, symptoms: Vec<domain::fleet::Symptom>) {
+        let said = (health, symptoms);
+        let same = self.state.health.as_ref().is_some_and(|(before, symptoms)| {
+            let reasons = |all: &[domain::fleet::Symptom]| -> Vec<_> {
+                all.iter().map(|symptom| (symptom.reason, symptom.object.clone())).collect()
+            };
+            *before == said.0 && reasons(symptoms) == reasons(&said.1)
+        });
+        if same {
+            return;
+        }
+        let report = HealthReport {
+            cluster: self.demands.cluster.clone(),
+            observed: self.now(),
+            epoch: self.epoch(),
+            health: said.0,
+            symptoms: said.1.clone(),
+        };
+        self.voice.health(&report);
+        self.state.health = Some(said);
+        self.state.next_heartbeat = None;
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.state.task.as_ref().map_or(Epoch(0), |current| current.order.assignment.epoch)
+    }
+
+    /// A sign of life.
+    pub(super) async fn beat(&self) {
+        let heartbeat = Heartbeat {
+            cluster: self.demands.cluster.clone(),
+            sent: self.now(),
+            epoch: self.epoch(),
+            health: self.state.health.as_ref().map_or(Health::Inconclusive, |(health, _)| *health),
+            observations: self.state.observations,
+            alarm: self.state.alarm.as_ref().map(|(_, alarm)| alarm.clone()),
+        };
+        self.voice.heartbeat(&heartbeat).await;
+    }
+}
+
+/// A duration of an assignment; wire refuses negative ones.
+fn duration(signed: jiff::SignedDuration) -> Duration {
+    Duration::try_from(signed).unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,1 @@
+../../../../integration-tests/src/bus_contract.rs

@@ -1,0 +1,154 @@
+//! `check`: each thing that fluxgate needs, one line each.
+
+mod judge;
+
+use serde::Serialize;
+use serde_json::json;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use wire::audit::v1::GetLedgerStatusRequest;
+use wire::{audit, fleet, policy, release, rollout, verification};
+
+use super::Context;
+use crate::cli::Format;
+use crate::client::Client;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Screen, Sign};
+use crate::words;
+
+/// Everything that one address of the hub serves.
+const SERVICES: [&str; 6] = [
+    release::v1::release_service_server::SERVICE_NAME,
+    verification::v1::verification_service_server::SERVICE_NAME,
+    policy::v1::policy_service_server::SERVICE_NAME,
+    rollout::v1::rollout_service_server::SERVICE_NAME,
+    fleet::v1::fleet_service_server::SERVICE_NAME,
+    audit::v1::audit_service_server::SERVICE_NAME,
+];
+
+/// What came of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Outcome {
+    Passed,
+    Failed,
+    /// Could not be judged, which is no pass and no failure of what was to be checked.
+    NotChecked,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    name: String,
+    result: Outcome,
+    reason: &'static str,
+    message: String,
+}
+
+impl Line {
+    fn passed(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name: name.into(), result: Outcome::Passed, reason: "", message: message.into() }
+    }
+
+    fn failed(name: impl Into<String>, reason: domain::Reason, message: impl Into<String>) -> Self {
+        let (name, message) = (name.into(), message.into());
+        Self { name, result: Outcome::Failed, reason: reason.code(), message }
+    }
+
+    fn not_checked(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name: name.into(), result: Outcome::NotChecked, reason: "", message: message.into() }
+    }
+}
+
+pub(super) async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
+    let screen = context.screen;
+    screen.hint(Sign::Begin, &format!("checking {}", context.global.server));
+    let client = context.connect().await?;
+    let mut lines = vec![Line::passed("server", format!("reached at {}", context.global.server))];
+    print(screen, &lines);
+    let rest = [
+        services(&client).await,
+        vec![ledger(&client, context).await],
+        clusters(&client, context).await,
+    ];
+    for part in rest {
+        print(screen, &part);
+        lines.extend(part);
+    }
+    conclude(screen, &lines)
+}
+
+async fn services(client: &Client) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for service in SERVICES {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let bad = |message: String| Line::failed(service, domain::Reason::HubUnavailable, message);
+        lines.push(match client.health().check(request).await {
+            Ok(answer) => match answer.into_inner().status() {
+                ServingStatus::Serving => Line::passed(service, "serving"),
+                other => bad(format!("is {}", other.as_str_name())),
+            },
+            Err(status) if status.code() == tonic::Code::NotFound => bad("is not served at this address".to_owned()),
+            Err(status) => bad(format!("did not answer: {}", status.message())),
+        });
+    }
+    lines
+}
+
+async fn ledger(client: &Client, context: &Context<'_>) -> Line {
+    match client.audit().get_ledger_status(GetLedgerStatusRequest {}).await {
+        Ok(status) => judge::ledger(&status.into_inner(), context.now),
+        Err(status) => Line::failed("ledger", domain::Reason::LedgerUnconfirmed, status.message()),
+    }
+}
+
+async fn clusters(client: &Client, context: &Context<'_>) -> Vec<Line> {
+    match client.all_clusters().await {
+        Ok(list) if list.items.is_empty() => {
+            vec![Line::not_checked("clusters", "there are none: fleet.yaml of the rollout-controller names them")]
+        }
+        Ok(list) => list.items.iter().flat_map(|cluster| judge::cluster(cluster, context.now)).collect(),
+        Err(failure) => {
+            let why = runtime::errors::chain(&failure);
+            vec![Line::failed("clusters", domain::Reason::HubUnavailable, why)]
+        }
+    }
+}
+
+fn print(screen: &Screen, lines: &[Line]) {
+    if screen.format() == Format::Json {
+        return;
+    }
+    for line in lines {
+        let sign = match line.result {
+            Outcome::Passed => Sign::Good,
+            Outcome::Failed => Sign::Bad,
+            Outcome::NotChecked => Sign::Warning,
+        };
+        if line.result == Outcome::Failed || !screen.quiet() {
+            let text = format!("{}: {}", line.name, line.message);
+            screen.data(&screen.signed(sign, &crate::table::clean(&text)));
+        }
+        if let Some((meaning, next)) = words::explain(line.reason) {
+            screen.data(&format!("    {}: {meaning}\n    next: {next}", line.reason));
+        }
+    }
+}
+
+fn conclude(screen: &Screen, lines: &[Line]) -> Result<Exit, Failure> {
+    let count = |result: Outcome| lines.iter().filter(|line| line.result == result).count();
+    let (passed, failed, open) =
+        (count(Outcome::Passed), count(Outcome::Failed), count(Outcome::NotChecked));
+    let sign = if failed == 0 { Sign::Good } else { Sign::Bad };
+    let sum = format!("{passed} passed, {failed} failed, {open} not checked");
+    if screen.format() == Format::Json {
+        let counts = json!({ "passed": passed, "failed": failed, "notChecked": open });
+        screen.json(&json!({ "checks": lines, "counts": counts }))?;
+        screen.hint(sign, &sum);
+    } else {
+        screen.data(&screen.signed(sign, &sum));
+    }
+    Ok(if failed == 0 { Exit::Done } else { Exit::No })
+}

@@ -1,0 +1,59 @@
+//! What counts as well. Pure.
+
+use domain::Reason;
+use jiff::Timestamp;
+use wire::audit::v1::LedgerStatus;
+use wire::common::v1::Health;
+use wire::fleet::v1::Cluster;
+
+use super::Line;
+use crate::words::{PATIENCE, at, span};
+
+/// The ledger: sound, and said so a short time ago.
+pub(super) fn ledger(status: &LedgerStatus, now: Timestamp) -> Line {
+    let bad = |message: String| Line::failed("ledger", Reason::LedgerUnconfirmed, message);
+    let Some(reported) = at(status.report_time) else { return bad("has never reported".to_owned()) };
+    let age = now.duration_since(reported);
+    if !status.sound {
+        let problem = if status.problem.is_empty() { "not sound" } else { &status.problem };
+        return bad(problem.to_owned());
+    }
+    if age > PATIENCE {
+        return bad(format!("its last report is {} old", span(age)));
+    }
+    let (confirmed, leaves) = (status.confirmed, status.tree_size);
+    let text = format!("sound, confirmed up to event {confirmed} ({leaves} leaves), reported {} ago", span(age));
+    Line::passed("ledger", text)
+}
+
+/// A cluster: its agent is heard, its clock is right, it is not known to be unwell.
+pub(super) fn cluster(cluster: &Cluster, now: Timestamp) -> Vec<Line> {
+    let mut lines = vec![agent(cluster, now)];
+    let symptoms = |reasons: Vec<&str>| if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+    if let Some(health) = cluster.health.as_ref().filter(|health| health.health() == Health::Unhealthy) {
+        let reasons = symptoms(health.symptoms.iter().map(|symptom| symptom.reason.as_str()).collect());
+        let message = format!("is UNHEALTHY{reasons}; see `fluxgate describe {}`", cluster.name);
+        lines.push(Line::failed(cluster.name.as_str(), Reason::ClusterUnhealthy, message));
+    }
+    lines
+}
+
+fn agent(cluster: &Cluster, now: Timestamp) -> Line {
+    let name = cluster.name.as_str();
+    let sent = cluster.heartbeat.as_ref().and_then(|heartbeat| at(heartbeat.send_time));
+    let Some(sent) = sent else {
+        return Line::failed(name, Reason::WaitingForAgent, "its agent has never been heard");
+    };
+    let age = now.duration_since(sent);
+    if age > PATIENCE {
+        return Line::failed(name, Reason::WaitingForAgent, format!("its agent was last heard {} ago", span(age)));
+    }
+    if age < -PATIENCE {
+        let message = format!("its clock is {} ahead of this one", span(-age));
+        return Line::failed(name, Reason::ClockSkew, message);
+    }
+    if age.is_negative() {
+        return Line::passed(name, format!("heartbeat just now; its clock is {} ahead of this one", span(-age)));
+    }
+    Line::passed(name, format!("heartbeat {} ago", span(age)))
+}

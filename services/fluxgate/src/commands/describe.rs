@@ -1,0 +1,71 @@
+//! `describe`.
+
+use serde::Serialize;
+use wire::fleet::v1::GetClusterRequest;
+use wire::policy::v1::GetDecisionRequest;
+use wire::release::v1::GetReleaseRequest;
+use wire::rollout::v1::GetRolloutRequest;
+
+use super::Context;
+use super::get::{exact, verification};
+use crate::cli::{DescribeArgs, Described, Format};
+use crate::client::{Client, failed};
+use crate::describe::{self, Story};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::lists::Look;
+use crate::names::{in_collection, release};
+
+pub(super) async fn run(args: &DescribeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
+    let client = context.connect().await?;
+    match &args.what {
+        Described::Release(name) => {
+            let story = story(&client, release(name)).await?;
+            show(context, &story, describe::release)?;
+        }
+        Described::Decision(id) => {
+            let name = in_collection("decisions", id);
+            let doing = format!("getting {name}");
+            let answer = client.policies().get_decision(GetDecisionRequest { name }).await;
+            show(context, &answer.map_err(failed(doing))?.into_inner(), describe::decision)?;
+        }
+        Described::Rollout(id) => {
+            let name = in_collection("rollouts", id);
+            let doing = format!("getting {name}");
+            let answer = client.rollouts().get_rollout(GetRolloutRequest { name }).await;
+            show(context, &answer.map_err(failed(doing))?.into_inner(), describe::rollout)?;
+        }
+        Described::Cluster(name) => {
+            let name = in_collection("clusters", name);
+            let doing = format!("getting {name}");
+            let answer = client.fleet().get_cluster(GetClusterRequest { name }).await;
+            show(context, &answer.map_err(failed(doing))?.into_inner(), describe::cluster)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn story(client: &Client, name: String) -> Result<Story, Failure> {
+    let doing = format!("getting {name}");
+    let answer = client.releases().get_release(GetReleaseRequest { name }).await;
+    let release = answer.map_err(failed(doing))?.into_inner();
+    let name = exact(&release);
+    let verification = verification(client, &name).await?;
+    let decisions = client.all_decisions(name).await?.items;
+    Ok(Story { release, verification, decisions })
+}
+
+fn show<T: Serialize>(
+    context: &Context<'_>,
+    resource: &T,
+    text: impl FnOnce(&T, Look) -> String,
+) -> Result<(), Failure> {
+    match context.screen.format() {
+        Format::Json => context.screen.json(resource),
+        Format::Table | Format::Wide => {
+            let look = Look { wide: context.screen.format() == Format::Wide, now: context.now };
+            context.screen.data(&text(resource, look));
+            Ok(())
+        }
+    }
+}

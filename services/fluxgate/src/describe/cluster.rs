@@ -1,0 +1,153 @@
+//! A cluster: membership, facts, assignment, what its agent said, health, waits.
+
+use wire::fleet::v1::{Action, Cluster, HealthReport, ReportKind};
+
+use super::{Look, Page};
+use crate::lists;
+use crate::names::without_digest;
+use crate::table::Table;
+use crate::words::{self, instant, instant_and_age, or_nothing};
+
+/// The text.
+pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
+    let mut page = Page::default();
+    page.field("Name", &cluster.name);
+    page.field("Version", &or_nothing(&cluster.version));
+    page.field("Health", &lists::health(cluster, look));
+    page.field("State", &lists::state(cluster));
+    page.field("Wave", &or_nothing(&cluster.wave));
+    page.field("Mode", &words::mode(cluster.mode));
+    page.field("Baseline", &or_nothing(&cluster.baseline));
+    member(&mut page, cluster);
+    heartbeat(&mut page, cluster, look);
+    facts(&mut page, cluster, look);
+    assignment(&mut page, cluster, look);
+    page.section("Health");
+    match &cluster.health {
+        Some(health) => symptoms(&mut page, health, look),
+        None => page.line("- (never judged)"),
+    }
+    waits(&mut page, cluster);
+    page.section("What to do");
+    page.reasons(codes(cluster));
+    page.text()
+}
+
+fn member(page: &mut Page, cluster: &Cluster) {
+    let Some(member) = &cluster.member else { return };
+    let labels: Vec<String> = member.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    page.field("Labels", &or_nothing(&labels.join(", ")));
+    page.field("Max mode", &words::mode(member.max_mode));
+    page.field("Agent key", &member.agent_key);
+    page.field("Pulls from", &or_nothing(&member.image_registry));
+    if member.removed {
+        page.field("Removed", "yes: no longer in the fleet's file");
+    }
+}
+
+fn heartbeat(page: &mut Page, cluster: &Cluster, look: Look) {
+    match &cluster.heartbeat {
+        Some(heartbeat) => {
+            let sent = instant_and_age(heartbeat.send_time, look.now);
+            let observations = heartbeat.observations;
+            page.field("Heartbeat", &format!("{sent}, {observations} observations since the task"));
+        }
+        None => page.field("Heartbeat", "- (the agent has never been heard)"),
+    }
+}
+
+fn facts(page: &mut Page, cluster: &Cluster, look: Look) {
+    page.section("Facts");
+    let Some(facts) = &cluster.facts else {
+        page.line("- (the agent has sent none)");
+        return;
+    };
+    page.line(&format!("seen {}", instant_and_age(facts.observe_time, look.now)));
+    let (kubernetes, installer) = (or_nothing(&facts.kubernetes), or_nothing(&facts.installer));
+    page.line(&crate::table::clean(&format!("Kubernetes {kubernetes}, installed by {installer}")));
+    let mut table = Table::new(&["COMPONENT", "IMAGE", "RUNNING DIGESTS"]);
+    for component in &facts.components {
+        let ids: Vec<String> = component.image_ids.iter().map(|id| words::digest(Some(id))).collect();
+        table.row([component.component.clone(), component.image.clone(), or_nothing(&ids.join(", "))]);
+    }
+    page.table(&table);
+    let mut table = Table::new(&["CRD", "VERSIONS", "STORAGE", "STORED"]);
+    for crd in &facts.crds {
+        table.row([
+            crd.name.clone(),
+            or_nothing(&crd.versions.join(", ")),
+            or_nothing(&crd.storage),
+            or_nothing(&crd.stored.join(", ")),
+        ]);
+    }
+    page.table(&table);
+}
+
+fn assignment(page: &mut Page, cluster: &Cluster, look: Look) {
+    page.section("Assignment");
+    let Some(assignment) = &cluster.assignment else {
+        page.line("- (there was none)");
+        return;
+    };
+    let action = match assignment.action() {
+        Action::Upgrade => format!("UPGRADE to {}", without_digest(&assignment.target)),
+        Action::Stop => "STOP: begin nothing".to_owned(),
+        Action::Unspecified => "UNSPECIFIED".to_owned(),
+    };
+    let text = format!("epoch {}: {action}, mode {}", assignment.epoch, words::mode(assignment.mode));
+    page.line(&crate::table::clean(&text));
+    page.line(&format!("rollout {}", crate::table::clean(&or_nothing(&assignment.rollout))));
+    let (from, until) = (instant(assignment.issue_time), instant_and_age(assignment.expire_time, look.now));
+    page.line(&format!("from {from} until {until}"));
+    let mut table = Table::new(&["TIME", "EPOCH", "REPORT", "REASON", "HEALTH", "DETAIL"]);
+    for report in &cluster.reports {
+        let kind = match report.kind() {
+            ReportKind::Unspecified => "UNSPECIFIED",
+            ReportKind::Accepted => "ACCEPTED",
+            ReportKind::Refused => "REFUSED",
+            ReportKind::Applied => "APPLIED",
+            ReportKind::WouldUpgrade => "WOULD_UPGRADE",
+            ReportKind::Finished => "FINISHED",
+        };
+        let health = if report.kind() == ReportKind::Finished { words::health(report.health) } else { String::new() };
+        table.row([
+            instant(report.send_time),
+            report.epoch.to_string(),
+            kind.to_owned(),
+            or_nothing(&report.reason),
+            or_nothing(&health),
+            or_nothing(&report.detail),
+        ]);
+    }
+    page.table(&table);
+}
+
+fn symptoms(page: &mut Page, health: &HealthReport, look: Look) {
+    let (word, seen) = (words::health(health.health), instant_and_age(health.observe_time, look.now));
+    page.line(&format!("{} for epoch {}, judged {seen}", crate::table::paint(&word), health.epoch));
+    if health.symptoms.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["SYMPTOM", "OBJECT", "DETAIL"]);
+    for symptom in &health.symptoms {
+        table.row([symptom.reason.clone(), or_nothing(&symptom.object), or_nothing(&symptom.detail)]);
+    }
+    page.table(&table);
+}
+
+fn waits(page: &mut Page, cluster: &Cluster) {
+    page.section("Waits");
+    let mut table = Table::new(&["REASON", "DETAIL"]);
+    for wait in &cluster.waits {
+        table.row([wait.reason.clone(), or_nothing(&wait.detail)]);
+    }
+    page.table(&table);
+}
+
+/// Reason codes of refusals, symptoms and waits.
+fn codes(cluster: &Cluster) -> impl Iterator<Item = &str> {
+    let reports = cluster.reports.iter().map(|report| report.reason.as_str());
+    let symptoms = cluster.health.iter().flat_map(|health| &health.symptoms);
+    let waits = cluster.waits.iter().map(|wait| wait.reason.as_str());
+    reports.chain(symptoms.map(|symptom| symptom.reason.as_str())).chain(waits)
+}

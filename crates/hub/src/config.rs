@@ -12,8 +12,10 @@ pub struct HubConfig {
     pub nats: NatsConfig,
     /// Whom to trust.
     pub trust: TrustConfig,
-    /// File with this service's private key (PKCS#8 PEM), as `fluxgate keys init` makes it.
-    pub key: PathBuf,
+    /// File with this service's private key (PKCS#8 PEM), as `fluxgate keys init` makes it. A service that
+    /// signs nothing (release-watcher) needs none.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
     /// Folder for the read model; it can be deleted at any time. In memory where absent.
     #[serde(default)]
     pub state: Option<PathBuf>,

@@ -43,6 +43,9 @@ pub enum HubError {
         #[source]
         source: KeyError,
     },
+    /// The system has no randomness to give.
+    #[error("making a key that nobody trusts")]
+    Randomness(#[source] KeyError),
     /// NATS can't be reached, or refuses.
     #[error("connecting to NATS")]
     Connect(#[source] bus::connection::ConnectError),
@@ -141,7 +144,11 @@ impl Hub {
         clock: Clock,
         shutdown: Shutdown,
     ) -> Result<Self, HubError> {
-        let key = Arc::new(read_key(&config.key)?);
+        let key = Arc::new(match &config.key {
+            Some(path) => read_key(path)?,
+            // Nothing that this key signs counts: no bundle has it.
+            None => SigningKey::generate().map_err(HubError::Randomness)?.0,
+        });
         let root = read_root(&config.trust)?;
         let client = bus::connect(&config.nats.settings(name)).await.map_err(HubError::Connect)?;
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client));

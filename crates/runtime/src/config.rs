@@ -105,6 +105,13 @@ impl ConfigError {
     }
 }
 
+/// The folders in a variable like `PATH`, in their order; none where it is not set. For finding programs,
+/// never for configuration.
+#[must_use]
+pub fn search_path(variable: &str) -> Vec<PathBuf> {
+    std::env::var_os(variable).iter().flat_map(std::env::split_paths).collect()
+}
+
 /// Loads the configuration of this process.
 ///
 /// # Errors

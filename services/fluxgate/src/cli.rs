@@ -99,6 +99,9 @@ pub enum Command {
     /// Make and show keys
     #[command(long_about = help::KEYS, after_help = help::KEYS_MORE)]
     Keys(KeysArgs),
+    /// Run a hub on this machine: NATS, keys and all services in one process
+    #[command(long_about = help::DEV, after_help = help::DEV_MORE)]
+    Dev(crate::dev::DevArgs),
     /// Show version and API
     #[command(long_about = help::VERSION)]
     Version,

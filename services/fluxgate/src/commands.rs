@@ -57,6 +57,7 @@ pub async fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Failu
         Command::Reconcile(args) => in_time(context, reconcile::run(args, context)).await,
         Command::Enforce(args) => in_time(context, enforce::run(args, context)).await,
         Command::Keys(args) => keys::run(args, context),
+        Command::Dev(args) => crate::dev::run(args, context.screen).await.map(|()| Exit::Done).map_err(|error| Failure::Dev(Box::new(error))),
         Command::Version => version::run(context),
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::dev::DevError;
 use crate::exit::Exit;
 use crate::keys::KeysError;
 use crate::words;
@@ -67,6 +68,9 @@ pub enum Failure {
     /// Keys could not be made or read.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The hub of `fluxgate dev` does not run.
+    #[error("running the hub")]
+    Dev(#[source] Box<DevError>),
     /// An answer that can't be written as JSON.
     #[error("writing the answer as JSON")]
     Json(#[source] serde_json::Error),
@@ -85,6 +89,7 @@ impl Failure {
             Self::Call { source, .. } if runtime::grpc::is_deadline_exceeded(source) => Exit::NoAnswer,
             Self::Call { source, .. } => Exit::of(source.code()),
             Self::Interrupted => Exit::Interrupted,
+            Self::Dev(error) => error.exit(),
             Self::Keys(error) => error.exit(),
         }
     }
@@ -135,6 +140,8 @@ impl Failure {
             Self::Unreachable { .. } => "UNAVAILABLE",
             Self::Deadline { .. } => "DEADLINE_EXCEEDED",
             Self::Interrupted => "CANCELLED",
+            Self::Dev(error) if error.exit() == Exit::Usage => "FAILED_PRECONDITION",
+            Self::Dev(_) => "UNAVAILABLE",
             Self::Json(_) | Self::Executor(_) => "INTERNAL",
             Self::Call { source, .. } if runtime::grpc::is_deadline_exceeded(source) => "DEADLINE_EXCEEDED",
             Self::Call { source, .. } => code_name(source.code()),
@@ -153,6 +160,7 @@ impl Failure {
             | Self::Deadline { .. }
             | Self::Interrupted
             | Self::Keys(_)
+            | Self::Dev(_)
             | Self::Json(_)
             | Self::Executor(_) => None,
         }
@@ -175,7 +183,7 @@ impl Failure {
             Self::Call { source, .. } => Some(source.message().to_owned()),
             Self::Missing { name } => Some(format!("there is no {name}")),
             Self::Argument { .. } | Self::Address { .. } | Self::Deadline { .. } | Self::Interrupted => None,
-            Self::Unreachable { .. } | Self::Keys(_) | Self::Json(_) | Self::Executor(_) => {
+            Self::Unreachable { .. } | Self::Keys(_) | Self::Dev(_) | Self::Json(_) | Self::Executor(_) => {
                 std::error::Error::source(self).map(chain)
             }
         }
@@ -191,7 +199,7 @@ impl Failure {
             Self::Missing { name } => return Some(list_hint(name)),
             Self::Keys(error) => error.next_step(),
             Self::Call { source, .. } => return call_next(source),
-            Self::Interrupted | Self::Json(_) | Self::Executor(_) => return None,
+            Self::Interrupted | Self::Dev(_) | Self::Json(_) | Self::Executor(_) => return None,
         };
         Some(text.to_owned())
     }

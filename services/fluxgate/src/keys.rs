@@ -206,7 +206,7 @@ fn make(days: u32, demo: bool, now: Timestamp) -> Result<(Contents, Made), KeysE
     Ok((contents, Made { root: root.public().clone(), roles, files, not_after }))
 }
 
-fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;

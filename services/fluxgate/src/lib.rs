@@ -7,10 +7,12 @@
 
 #![warn(missing_docs)]
 
+pub mod bundle;
 pub mod cli;
 pub mod client;
 pub mod commands;
 mod describe;
+pub mod dev;
 pub mod exit;
 pub mod failure;
 pub mod keys;
@@ -35,6 +37,13 @@ use crate::output::Screen;
 /// The `main` of the binary.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, word, rest @ ..] = arguments.as_slice()
+        && word == "__tether"
+    {
+        Screen::plain().note(&dev::tether(rest).to_string());
+        return Exit::NoAnswer.into();
+    }
     match Cli::try_parse_from(arguments) {
         Ok(cli) => {
             let screen = Screen::terminal(&cli.global);

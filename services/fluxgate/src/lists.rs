@@ -8,7 +8,7 @@ use wire::audit::v1::Entry;
 use wire::policy::v1::{Decision, DecisionView, PolicyText};
 use wire::rollout::v1::{Rollout, RolloutEnd, RolloutWait, WaveState};
 
-use crate::names::{self, bare, without_digest};
+use crate::names::{self, without_digest};
 use crate::table::Table;
 use crate::words::{self, NOTHING, age, at, instant, or_nothing};
 
@@ -52,7 +52,7 @@ pub(crate) fn decisions(items: &[DecisionView], look: Look) -> Table {
             item.name.clone(),
             names::among(&decision.release, keys()),
             decision.policy.clone(),
-            names::short_digest(&or_nothing(&decision.baseline)),
+            or_nothing(&decision.baseline),
             outcome_of(decision, look.now),
             reason_of(decision),
         ];

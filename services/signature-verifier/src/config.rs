@@ -19,6 +19,14 @@ pub struct Settings {
     pub signature_grace: std::time::Duration,
 }
 
+impl Settings {
+    /// The defaults, with this trust root.
+    #[must_use]
+    pub fn new(trust_root: PathBuf) -> Self {
+        Self { trust_root, registry: registry::Config::default(), signature_grace: grace() }
+    }
+}
+
 const fn grace() -> std::time::Duration {
     std::time::Duration::from_secs(6 * 60 * 60)
 }

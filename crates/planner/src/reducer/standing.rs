@@ -38,7 +38,7 @@ pub(super) fn standing(
         return Standing::Gone;
     }
     let task = world.assignments.get(cluster);
-    if let Some(known) = task.and_then(|task| of_task(world, rollout, cluster, task)) {
+    if let Some(known) = task.and_then(|task| of_task(world, rollout, (cluster, task), opened)) {
         return known;
     }
     if world
@@ -55,11 +55,17 @@ pub(super) fn standing(
 fn of_task(
     world: &Known<'_>,
     rollout: &RolloutView,
-    cluster: &ClusterName,
-    task: &AssignmentView,
+    (cluster, task): (&ClusterName, &AssignmentView),
+    opened: Timestamp,
 ) -> Option<Standing> {
-    let ours = task.rollout == *rollout.key() && task.mode == Mode::Enforce;
-    let result = task.reports.result.filter(|_| ours);
+    let enforced = task.mode == Mode::Enforce;
+    let ours = enforced && task.rollout == *rollout.key();
+    // What an earlier rollout to the same release began may end in this one.
+    let theirs = enforced && task.target == *rollout.target();
+    let result = task
+        .reports
+        .result
+        .filter(|result| ours || (theirs && result.at > opened));
     match result.map(|result| (result.kind, result.at)) {
         Some((ResultKind::Finished(Health::Healthy), at)) => return Some(since_done(world, cluster, at)),
         Some((ResultKind::Finished(health @ (Health::Unhealthy | Health::Inconclusive)), _)) => {

@@ -126,3 +126,16 @@ Examples:
 
 pub(super) const VERSION: &str = "\
 Shows the version of this binary, the commit it was built from, and the API that it speaks.";
+
+pub(super) const DEV: &str = "\
+Runs a hub on this machine until Ctrl-C: a nats-server, keys and all services in one process, with their state \
+in one folder. What is missing is made: keys for each role, a fleet without clusters, the default policy and \
+strategy. The keys are for trying out: they lie beside each other, so every decision is marked DEMO.";
+
+pub(super) const DEV_MORE: &str = "\
+Examples:
+  fluxgate dev                              state in .fluxgate, gRPC at 127.0.0.1:7878
+  fluxgate dev --config dev.toml            own fleet, policies, mirrors
+  fluxgate dev --nats nats://127.0.0.1:4222 a nats-server that is running already
+
+The file holds fleet, strategy, policies, trust_root, range, interval, [[registry.mirror]], [telemetry].";

@@ -8,7 +8,6 @@ use wire::verification::v1::{Evidence, IdentityProfile, SignerIdentity, Verifica
 use super::decision::{reasons_of, rules};
 use super::{Look, Page};
 use crate::lists::{outcome_of, summary_result};
-use crate::names::short_digest;
 use crate::table::{Table, clean, paint};
 use crate::words::{self, NOTHING, instant_and_age, or_nothing};
 
@@ -129,7 +128,7 @@ fn decisions(page: &mut Page, views: &[DecisionView], look: Look) {
             clean(&view.name),
             paint(&outcome_of(decision, look.now)),
             clean(&decision.policy),
-            short_digest(&clean(&decision.baseline)),
+            clean(&decision.baseline),
         ));
         page.table(&rules(decision));
     }

@@ -24,7 +24,7 @@ pub(crate) fn clusters(items: &[Cluster], look: Look) -> Table {
         let more = [
             facts.map_or_else(|| NOTHING.to_owned(), |facts| or_nothing(&facts.kubernetes)),
             facts.map_or_else(|| NOTHING.to_owned(), |facts| or_nothing(&facts.installer)),
-            names::short_digest(&or_nothing(&item.baseline)),
+            or_nothing(&item.baseline),
             item.assignment.as_ref().map_or_else(|| NOTHING.to_owned(), |a| a.epoch.to_string()),
             age(item.heartbeat.as_ref().and_then(|heartbeat| heartbeat.send_time), look.now),
         ];

@@ -239,6 +239,7 @@ fn a_task_of_an_earlier_rollout_is_waited_for_and_not_renewed() {
     lab.beat_all();
     assert_eq!(lab.settle(), []);
     assert_eq!(lab.waits_for("c2"), [Reason::WaitingForClusters]);
+    // Its end counts here: the wave bakes from then on.
     lab.upgrade("c2");
     assert_eq!(lab.settle(), []);
     assert_eq!(lab.waits_for("canary"), [Reason::WaitingForBake]);

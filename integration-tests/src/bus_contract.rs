@@ -89,8 +89,11 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 async fn client(url: &str) -> Client {
-    let settings =
-        connection::Settings { url: url.to_owned(), name: "contract".to_owned(), ..connection::Settings::default() };
+    let settings = connection::Settings {
+        url: url.to_owned(),
+        name: "contract".to_owned(),
+        ..connection::Settings::default()
+    };
     bus::connect(&settings).await.expect("the server is there")
 }
 
@@ -117,14 +120,19 @@ async fn empty(client: &Client) {
 async fn fresh(server: &dyn Server) -> Client {
     let client = client(&server.url()).await;
     empty(&client).await;
-    streams::migrate(&client, &sizes()).await.expect("migrating an empty server");
+    streams::migrate(&client, &sizes())
+        .await
+        .expect("migrating an empty server");
     client
 }
 
 /// Publishes as somebody who follows none of our rules.
 async fn publish_raw(client: &Client, subject: &Subject, payload: impl Into<Bytes>) -> u64 {
     let context = async_nats::jetstream::new(client.clone());
-    let sent = context.publish(subject.to_string(), payload.into()).await.expect("publishing");
+    let sent = context
+        .publish(subject.to_string(), payload.into())
+        .await
+        .expect("publishing");
     sent.await.expect("an acknowledgement").sequence
 }
 
@@ -142,7 +150,10 @@ fn by(name: &str) -> Started {
 }
 
 fn started(ordinal: u32) -> Subject {
-    bus::subject::rollout_started(&domain::RolloutKey { version: domain::Version::new(2, 9, 4), ordinal })
+    bus::subject::rollout_started(&domain::RolloutKey {
+        version: domain::Version::new(2, 9, 4),
+        ordinal,
+    })
 }
 
 /// Keys of a deployment.
@@ -154,7 +165,10 @@ struct World {
 impl World {
     fn new() -> Self {
         let generate = || SigningKey::generate().expect("a key").0;
-        Self { root: generate(), controller: Arc::new(generate()) }
+        Self {
+            root: generate(),
+            controller: Arc::new(generate()),
+        }
     }
 
     fn judge(&self) -> Judge {
@@ -167,8 +181,14 @@ impl World {
             retired_at: None,
             revoked_at: None,
         };
-        let bundle = TrustBundle { version: 1, demo: true, keys: vec![key] };
-        let envelope = bundle::sign(&bundle, &self.root, NOW).expect("signing").to_bytes();
+        let bundle = TrustBundle {
+            version: 1,
+            demo: true,
+            keys: vec![key],
+        };
+        let envelope = bundle::sign(&bundle, &self.root, NOW)
+            .expect("signing")
+            .to_bytes();
         let trust = Trust::open(self.root.public(), 1, &envelope).expect("a bundle of ours");
         let schema = Schema {
             well_formed: |_: &Statement| true,
@@ -180,7 +200,10 @@ impl World {
 
     fn signed(&self, subject: &Subject, claim: &Started) -> Bytes {
         let header = Header::published(subject.to_string(), NOW, "");
-        claim::sign(&header, claim, &self.controller).expect("signing").to_bytes().into()
+        claim::sign(&header, claim, &self.controller)
+            .expect("signing")
+            .to_bytes()
+            .into()
     }
 
     /// A service with its own connection, view and journal.
@@ -190,8 +213,18 @@ impl World {
         let stop = CancellationToken::new();
         let (follower, followed, token) = (view.clone(), Arc::clone(&log), stop.clone());
         tokio::spawn(async move { follower.run(followed, token).await });
-        let journal = Journal::new(Arc::clone(&log), view.clone(), Arc::clone(&self.controller), Arc::new(|| NOW));
-        Service { log, view, journal, _running: stop.drop_guard() }
+        let journal = Journal::new(
+            Arc::clone(&log),
+            view.clone(),
+            Arc::clone(&self.controller),
+            Arc::new(|| NOW),
+        );
+        Service {
+            log,
+            view,
+            journal,
+            _running: stop.drop_guard(),
+        }
     }
 }
 
@@ -205,7 +238,11 @@ struct Service {
 /// How many messages stand under a subject.
 async fn count(log: &dyn EventLog, subject: &Subject) -> usize {
     let (mut after, mut count) = (0, 0);
-    while let Some(stored) = log.first_after(&subject.to_string(), after).await.expect("reading") {
+    while let Some(stored) = log
+        .first_after(&subject.to_string(), after)
+        .await
+        .expect("reading")
+    {
         after = stored.sequence;
         count += 1;
     }

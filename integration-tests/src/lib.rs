@@ -1,3 +1,5 @@
 //! The lab of real parts, the demo, and the tests of the whole.
 
+pub mod demo;
 pub mod lab;
+pub mod stage;

@@ -10,7 +10,6 @@
 
 mod archive;
 mod content;
-mod document;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -92,6 +91,9 @@ pub enum FactoryError {
     /// An image's name can't be read.
     #[error("reading the name of an image")]
     Image(#[from] ParseImageRefError),
+    /// The document is none of Flux.
+    #[error("reading the images that the manifests name")]
+    Manifests(#[from] flux::manifest::Error),
     /// The manifests name an image whose tag is no version.
     #[error("reading the tag of {image}")]
     Tag {
@@ -199,7 +201,7 @@ impl Factory {
         document: &str,
         now: Timestamp,
     ) -> Result<Published, FactoryError> {
-        let images = document::images(document)?;
+        let images = flux::manifest::images(&flux::manifest::parse(document)?)?;
         if images.is_empty() {
             return Err(FactoryError::NoImages {
                 version: spec.version.clone(),

@@ -34,10 +34,15 @@ pub(super) async fn a_submission_is_answered(server: &mut dyn Server) {
     let client = fresh(server).await;
     let _hub = hub(&client).await;
     let agent = AgentBus::new(super::client(&server.url()).await, cluster("edge-1"));
-    assert_eq!(agent.submit(SubmissionKind::Facts, b"{\"a\": 1}").await.unwrap(), Answer::Stored(8));
+    assert_eq!(
+        agent.submit(SubmissionKind::Facts, b"{\"a\": 1}").await.unwrap(),
+        Answer::Stored(8)
+    );
     let refused = agent.submit(SubmissionKind::Heartbeat, b"{}").await.unwrap();
     assert_eq!(refused, Answer::Refused("no heartbeat of edge-1".to_owned()));
-    let large = agent.submit(SubmissionKind::Facts, &vec![b'x'; MAX_SUBMISSION]).await;
+    let large = agent
+        .submit(SubmissionKind::Facts, &vec![b'x'; MAX_SUBMISSION])
+        .await;
     assert!(matches!(large, Err(AgentError::Envelope { .. })));
 
     let mut wakes = agent.wakes().await.unwrap();
@@ -48,8 +53,14 @@ pub(super) async fn a_submission_is_answered(server: &mut dyn Server) {
     let woken = soon("a wake", wakes.next()).await.unwrap();
     assert_eq!(woken.subject.as_str(), "fluxgate.agent.edge-1.wake");
 
-    let garbage = client.request("fluxgate.agent.edge-1.submit", "{}".into()).await.unwrap();
-    assert_eq!(serde_json::from_slice::<Answer>(&garbage.payload).unwrap(), Answer::Refused("no submission".to_owned()));
+    let garbage = client
+        .request("fluxgate.agent.edge-1.submit", "{}".into())
+        .await
+        .unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Answer>(&garbage.payload).unwrap(),
+        Answer::Refused("no submission".to_owned())
+    );
 }
 
 pub(super) async fn a_flood_of_submissions_is_put_off(server: &mut dyn Server) {
@@ -65,7 +76,10 @@ pub(super) async fn a_flood_of_submissions_is_put_off(server: &mut dyn Server) {
     }
     assert!(later >= 20, "{later}");
     let other = AgentBus::new(client, cluster("edge-2"));
-    assert_eq!(other.submit(SubmissionKind::Facts, b"{}").await.unwrap(), Answer::Stored(2));
+    assert_eq!(
+        other.submit(SubmissionKind::Facts, b"{}").await.unwrap(),
+        Answer::Stored(2)
+    );
 }
 
 /// Lines for the server of [`an_agent_needs_no_more_than_its_permissions`]: a hub that may do everything, and
@@ -88,7 +102,10 @@ pub async fn an_agent_needs_no_more_than_its_permissions(url: &str) {
     let user = |name: &str| connection::Settings {
         url: url.to_owned(),
         name: name.to_owned(),
-        credentials: Credentials::Password { user: name.to_owned(), password: name.to_owned() },
+        credentials: Credentials::Password {
+            user: name.to_owned(),
+            password: name.to_owned(),
+        },
         inbox_prefix: Some(format!("_INBOX_{name}")),
         ..connection::Settings::default()
     };
@@ -97,21 +114,32 @@ pub async fn an_agent_needs_no_more_than_its_permissions(url: &str) {
     let _hub = hub(&hub_client).await;
     let digest = Blobs::new(&hub_client).put(b"manifests").await.unwrap();
     for name in ["edge-1", "edge-2"] {
-        assignments(&hub_client).put(name, format!("for {name}").into()).await.unwrap();
+        assignments(&hub_client)
+            .put(name, format!("for {name}").into())
+            .await
+            .unwrap();
     }
 
     let client = bus::connect(&user("edge-1")).await.unwrap();
     let agent = AgentBus::new(client.clone(), cluster("edge-1"));
     assert_eq!(agent.assignment().await.unwrap().unwrap().value, "for edge-1");
-    assert_eq!(agent.blob(digest).await.unwrap().as_deref(), Some(b"manifests".as_slice()));
-    assert_eq!(agent.submit(SubmissionKind::Facts, b"{}").await.unwrap(), Answer::Stored(2));
+    assert_eq!(
+        agent.blob(digest).await.unwrap().as_deref(),
+        Some(b"manifests".as_slice())
+    );
+    assert_eq!(
+        agent.submit(SubmissionKind::Facts, b"{}").await.unwrap(),
+        Answer::Stored(2)
+    );
 
     // Another cluster's key and the event stream look like a time-out.
     let other = AgentBus::new(client.clone(), cluster("edge-2"));
     assert!(other.assignment().await.is_err());
     let log = JetStreamLog::new(&client);
     assert!(log.get(1).await.is_err());
-    let forged = log.append(&started(1), Bytes::from_static(b"x"), None, bus::Expect::Absent).await;
+    let forged = log
+        .append(&started(1), Bytes::from_static(b"x"), None, bus::Expect::Absent)
+        .await;
     assert!(forged.is_err());
     assert_eq!(JetStreamLog::new(&hub_client).last_sequence().await.unwrap(), 0);
 }

@@ -15,17 +15,41 @@ pub async fn an_event_log_keeps_its_word(log: Arc<dyn EventLog>) {
     let (a, b) = (started(1), started(2));
     let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
     assert_eq!(log.last_sequence().await.unwrap(), 0);
-    assert_eq!(log.append(&a, bytes("1"), Some(TRACE), Expect::Absent).await.unwrap(), Appended::Stored(1));
-    assert_eq!(log.append(&a, bytes("2"), None, Expect::Absent).await.unwrap(), Appended::Conflict);
-    assert_eq!(log.append(&b, bytes("3"), None, Expect::Absent).await.unwrap(), Appended::Stored(2));
-    assert_eq!(log.append(&a, bytes("4"), None, Expect::Sequence(2)).await.unwrap(), Appended::Conflict);
-    assert_eq!(log.append(&a, bytes("5"), None, Expect::Sequence(1)).await.unwrap(), Appended::Stored(3));
+    assert_eq!(
+        log.append(&a, bytes("1"), Some(TRACE), Expect::Absent)
+            .await
+            .unwrap(),
+        Appended::Stored(1)
+    );
+    assert_eq!(
+        log.append(&a, bytes("2"), None, Expect::Absent).await.unwrap(),
+        Appended::Conflict
+    );
+    assert_eq!(
+        log.append(&b, bytes("3"), None, Expect::Absent).await.unwrap(),
+        Appended::Stored(2)
+    );
+    assert_eq!(
+        log.append(&a, bytes("4"), None, Expect::Sequence(2))
+            .await
+            .unwrap(),
+        Appended::Conflict
+    );
+    assert_eq!(
+        log.append(&a, bytes("5"), None, Expect::Sequence(1))
+            .await
+            .unwrap(),
+        Appended::Stored(3)
+    );
     assert_eq!(log.last_sequence().await.unwrap(), 3);
 
     let name = a.to_string();
     let first = log.first_after(&name, 0).await.unwrap().unwrap();
     assert_eq!((first.sequence, first.payload.as_ref()), (1, b"1".as_slice()));
-    assert_eq!((first.subject.as_str(), first.traceparent.as_deref()), (name.as_str(), Some(TRACE)));
+    assert_eq!(
+        (first.subject.as_str(), first.traceparent.as_deref()),
+        (name.as_str(), Some(TRACE))
+    );
     assert_eq!(log.get(1).await.unwrap().unwrap(), first);
     assert_eq!(log.first_after(&name, 1).await.unwrap().unwrap().sequence, 3);
     assert_eq!(log.first_after(&name, 3).await.unwrap(), None);
@@ -33,16 +57,24 @@ pub async fn an_event_log_keeps_its_word(log: Arc<dyn EventLog>) {
     assert_eq!(log.get(0).await.unwrap(), None);
 
     let tail = log.tail(2, Vec::new()).await.unwrap();
-    let seen: Vec<u64> =
-        soon("a tail from the second event", tail.take(2).map(|event| event.unwrap().sequence).collect()).await;
+    let seen: Vec<u64> = soon(
+        "a tail from the second event",
+        tail.take(2).map(|event| event.unwrap().sequence).collect(),
+    )
+    .await;
     assert_eq!(seen, [2, 3]);
     let mut filtered = log.tail(1, vec![b.to_string()]).await.unwrap();
-    let only = soon("a tail of one subject", filtered.next()).await.unwrap().unwrap();
+    let only = soon("a tail of one subject", filtered.next())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(only, log.get(2).await.unwrap().unwrap());
 
     let created = log.created().await.unwrap();
     assert_eq!(created, log.created().await.unwrap());
-    let oversized = log.append(&started(3), vec![0; 2 * 1024 * 1024].into(), None, Expect::Absent).await;
+    let oversized = log
+        .append(&started(3), vec![0; 2 * 1024 * 1024].into(), None, Expect::Absent)
+        .await;
     assert!(matches!(oversized, Err(error @ LogError::Oversized { .. }) if !error.retryable()));
 }
 
@@ -59,7 +91,10 @@ pub(super) async fn of_two_writers_one_is_stored(server: &mut dyn Server) {
     for ordinal in 1..=20 {
         let name = started(ordinal);
         let (ours, theirs) = (by("one"), by("two"));
-        let (a, b) = tokio::join!(one.journal.once(&name, &ours, ""), two.journal.once(&name, &theirs, ""));
+        let (a, b) = tokio::join!(
+            one.journal.once(&name, &ours, ""),
+            two.journal.once(&name, &theirs, "")
+        );
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!(a.fact(), b.fact());
         assert!(matches!(a, Written::Ours(_)) != matches!(b, Written::Ours(_)));
@@ -68,7 +103,13 @@ pub(super) async fn of_two_writers_one_is_stored(server: &mut dyn Server) {
     let name = started(100);
     let raced = (0..16).map(|n| one.log.append(&name, vec![n].into(), None, Expect::Absent));
     let answers: Vec<Appended> = join_all(raced).await.into_iter().map(Result::unwrap).collect();
-    assert_eq!(answers.iter().filter(|answer| matches!(answer, Appended::Stored(_))).count(), 1);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| matches!(answer, Appended::Stored(_)))
+            .count(),
+        1
+    );
 }
 
 pub(super) async fn a_squatter_is_published_over_and_never_read(server: &mut dyn Server) {
@@ -79,12 +120,18 @@ pub(super) async fn a_squatter_is_published_over_and_never_read(server: &mut dyn
     publish_raw(&client, &name, stranger.signed(&name, &by("stranger"))).await;
     let service = world.service(server).await;
     let written = service.journal.once(&name, &by("us"), "").await.unwrap();
-    assert!(matches!(&written, Written::Ours(fact) if fact.sequence == 3), "{written:?}");
+    assert!(
+        matches!(&written, Written::Ours(fact) if fact.sequence == 3),
+        "{written:?}"
+    );
     assert_eq!(service.journal.alarms(), 1);
     publish_raw(&client, &name, stranger.signed(&name, &by("again"))).await;
     let reader = world.service(server).await;
     soon("folding", reader.view.reached(4)).await;
-    assert_eq!(reader.view.get(&name).await.unwrap().unwrap(), written.into_fact());
+    assert_eq!(
+        reader.view.get(&name).await.unwrap().unwrap(),
+        written.into_fact()
+    );
 }
 
 pub(super) async fn a_later_publish_without_expectation_does_not_win(server: &mut dyn Server) {
@@ -106,7 +153,11 @@ pub(super) async fn an_abandoned_publish_that_lands_later_is_no_second_event(ser
     let world = World::new();
     let service = world.service(server).await;
     let name = started(1);
-    service.journal.once(&started(9), &by("connected"), "").await.unwrap();
+    service
+        .journal
+        .once(&started(9), &by("connected"), "")
+        .await
+        .unwrap();
     server.kill().await;
     let payload = world.signed(&name, &by("abandoned"));
     let abandoned = service.log.append(&name, payload, None, Expect::Absent).await;
@@ -117,14 +168,21 @@ pub(super) async fn an_abandoned_publish_that_lands_later_is_no_second_event(ser
     assert_eq!(count(service.log.as_ref(), &name).await, 1);
     let fresh_reader = world.service(server).await;
     soon("folding", fresh_reader.view.reached(written.fact().sequence)).await;
-    assert_eq!(fresh_reader.view.get(&name).await.unwrap().unwrap(), written.into_fact());
+    assert_eq!(
+        fresh_reader.view.get(&name).await.unwrap().unwrap(),
+        written.into_fact()
+    );
 }
 
 pub(super) async fn a_journal_waits_through_a_kill(server: &mut dyn Server) {
     fresh(server).await;
     let world = World::new();
     let service = world.service(server).await;
-    service.journal.once(&started(1), &by("before"), "").await.unwrap();
+    service
+        .journal
+        .once(&started(1), &by("before"), "")
+        .await
+        .unwrap();
     server.kill().await;
     let journal = service.journal.clone();
     let writing = tokio::spawn(async move { journal.once(&started(2), &by("during"), "").await });
@@ -139,7 +197,11 @@ pub(super) async fn a_tail_goes_on_after_a_kill(server: &mut dyn Server) {
     let client = fresh(server).await;
     let log = JetStreamLog::new(&client);
     let tail = log.tail(1, Vec::new()).await.unwrap();
-    let seen = tokio::spawn(tail.filter_map(|event| async { event.ok() }).take(30).collect::<Vec<_>>());
+    let seen = tokio::spawn(
+        tail.filter_map(|event| async { event.ok() })
+            .take(30)
+            .collect::<Vec<_>>(),
+    );
     for ordinal in 1..=10 {
         publish_raw(&client, &started(ordinal), "x").await;
     }
@@ -150,14 +212,23 @@ pub(super) async fn a_tail_goes_on_after_a_kill(server: &mut dyn Server) {
         for ordinal in 1..=10 {
             let name = started(100 + round * 100 + ordinal);
             // Until the client has noticed, a publish goes nowhere.
-            let mut expect = log.append(&name, Bytes::from_static(b"x"), None, Expect::Absent).await;
+            let mut expect = log
+                .append(&name, Bytes::from_static(b"x"), None, Expect::Absent)
+                .await;
             while expect.is_err() {
-                expect = log.append(&name, Bytes::from_static(b"x"), None, Expect::Absent).await;
+                expect = log
+                    .append(&name, Bytes::from_static(b"x"), None, Expect::Absent)
+                    .await;
             }
         }
     }
     let begun = std::time::Instant::now();
-    let seen: Vec<u64> = soon("thirty events", seen).await.unwrap().iter().map(|event| event.sequence).collect();
+    let seen: Vec<u64> = soon("thirty events", seen)
+        .await
+        .unwrap()
+        .iter()
+        .map(|event| event.sequence)
+        .collect();
     assert_eq!(seen, (1..=30).collect::<Vec<u64>>());
     tracing::info!(after = ?begun.elapsed(), "the tail had everything");
 }
@@ -168,10 +239,17 @@ pub(super) async fn a_view_goes_on_after_a_kill(server: &mut dyn Server) {
     let (writer, reader) = (world.service(server).await, world.service(server).await);
     let mut sequences = BTreeSet::new();
     for ordinal in 1..=3 {
-        let written = writer.journal.once(&started(ordinal), &by("us"), "").await.unwrap();
+        let written = writer
+            .journal
+            .once(&started(ordinal), &by("us"), "")
+            .await
+            .unwrap();
         let sequence = written.fact().sequence;
         soon("folding", reader.view.reached(sequence)).await;
-        assert_eq!(reader.view.get(&started(ordinal)).await.unwrap().as_ref(), Some(written.fact()));
+        assert_eq!(
+            reader.view.get(&started(ordinal)).await.unwrap().as_ref(),
+            Some(written.fact())
+        );
         sequences.insert(sequence);
         server.kill().await;
         server.restart().await;
@@ -184,7 +262,11 @@ pub(super) async fn a_stream_made_anew_is_seen_and_folded_anew(server: &mut dyn 
     let world = World::new();
     let service = world.service(server).await;
     for ordinal in 1..=5 {
-        service.journal.once(&started(ordinal), &by("old"), "").await.unwrap();
+        service
+            .journal
+            .once(&started(ordinal), &by("old"), "")
+            .await
+            .unwrap();
     }
     let created = service.log.created().await.unwrap();
     // `deny_purge` does not keep a user who may call it from this.
@@ -193,7 +275,12 @@ pub(super) async fn a_stream_made_anew_is_seen_and_folded_anew(server: &mut dyn 
     assert_ne!(service.log.created().await.unwrap(), created);
     publish_raw(&client, &started(1), world.signed(&started(1), &by("new"))).await;
     let mut changes = service.view.changed();
-    soon("the cursor of the new stream", changes.wait_for(|cursor| *cursor == 1)).await.unwrap();
+    soon(
+        "the cursor of the new stream",
+        changes.wait_for(|cursor| *cursor == 1),
+    )
+    .await
+    .unwrap();
     let fact = service.view.get(&started(1)).await.unwrap().unwrap();
     assert_eq!(fact.claim::<Started>().unwrap(), by("new"));
     assert_eq!(service.view.get(&started(2)).await.unwrap(), None);

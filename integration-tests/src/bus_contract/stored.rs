@@ -12,20 +12,45 @@ pub(super) async fn migrate_makes_everything_once_and_only_grows_it(server: &mut
     let client = client(&server.url()).await;
     empty(&client).await;
     let missing = streams::verify(&client, &sizes()).await.unwrap();
-    assert_eq!(missing.iter().filter(|finding| matches!(finding, Finding::Missing(_))).count(), 6);
+    assert_eq!(
+        missing
+            .iter()
+            .filter(|finding| matches!(finding, Finding::Missing(_)))
+            .count(),
+        6
+    );
     let made = streams::migrate(&client, &sizes()).await.unwrap();
-    assert_eq!(made.iter().filter(|change| matches!(change, Change::Created(_))).count(), 6);
+    assert_eq!(
+        made.iter()
+            .filter(|change| matches!(change, Change::Created(_)))
+            .count(),
+        6
+    );
     assert_eq!(streams::migrate(&client, &sizes()).await.unwrap(), []);
-    let monitored = Settings { monitor_url: Some(server.monitor_url()), ..sizes() };
+    let monitored = Settings {
+        monitor_url: Some(server.monitor_url()),
+        ..sizes()
+    };
     assert_eq!(streams::verify(&client, &monitored).await.unwrap(), []);
 
-    let larger = Settings { events_bytes: sizes().events_bytes * 2, ..sizes() };
+    let larger = Settings {
+        events_bytes: sizes().events_bytes * 2,
+        ..sizes()
+    };
     let grown = streams::migrate(&client, &larger).await.unwrap();
-    let [Change::Changed(difference)] = grown.as_slice() else { panic!("{grown:?}") };
-    assert_eq!((difference.stream.as_str(), difference.field.as_str()), (streams::EVENTS, "max_bytes"));
+    let [Change::Changed(difference)] = grown.as_slice() else {
+        panic!("{grown:?}")
+    };
+    assert_eq!(
+        (difference.stream.as_str(), difference.field.as_str()),
+        (streams::EVENTS, "max_bytes")
+    );
     assert_eq!(streams::migrate(&client, &larger).await.unwrap(), []);
     let shrunk = streams::migrate(&client, &sizes()).await;
-    assert!(matches!(shrunk, Err(StreamsError::Differs { ref field, .. }) if field == "max_bytes"), "{shrunk:?}");
+    assert!(
+        matches!(shrunk, Err(StreamsError::Differs { ref field, .. }) if field == "max_bytes"),
+        "{shrunk:?}"
+    );
 }
 
 /// `get_or_create_stream` answers Ok with whatever is there.
@@ -33,21 +58,44 @@ pub(super) async fn another_configuration_is_refused(server: &mut dyn Server) {
     let client = client(&server.url()).await;
     empty(&client).await;
     let context = async_nats::jetstream::new(client.clone());
-    let wrong = streams::definitions(&sizes()).into_iter().map(|definition| Config {
-        max_age: Duration::from_secs(3600),
-        deny_delete: false,
-        ..definition
-    });
+    let wrong = streams::definitions(&sizes())
+        .into_iter()
+        .map(|definition| Config {
+            max_age: Duration::from_secs(3600),
+            deny_delete: false,
+            ..definition
+        });
     let wrong = wrong.into_iter().next().expect("the event stream");
-    let old = context.create_stream(wrong.clone()).await.unwrap().cached_info().created;
+    let old = context
+        .create_stream(wrong.clone())
+        .await
+        .unwrap()
+        .cached_info()
+        .created;
     let error = streams::migrate(&client, &sizes()).await.unwrap_err();
-    let StreamsError::Differs { stream, field, expected, found } = &error else { panic!("{error}") };
+    let StreamsError::Differs {
+        stream,
+        field,
+        expected,
+        found,
+    } = &error
+    else {
+        panic!("{error}")
+    };
     assert_eq!((stream.as_str(), field.as_str()), (streams::EVENTS, "max_age"));
     assert_eq!((expected.as_str(), found.as_str()), ("0", "3600000000000"));
     let findings = streams::verify(&client, &sizes()).await.unwrap();
-    let differing = findings.iter().filter(|finding| matches!(finding, Finding::Differs(_))).count();
+    let differing = findings
+        .iter()
+        .filter(|finding| matches!(finding, Finding::Differs(_)))
+        .count();
     assert_eq!(differing, 2, "{findings:?}");
-    let now = context.get_stream(streams::EVENTS).await.unwrap().cached_info().created;
+    let now = context
+        .get_stream(streams::EVENTS)
+        .await
+        .unwrap()
+        .cached_info()
+        .created;
     assert_eq!(old, now, "it was neither deleted nor changed");
 }
 
@@ -70,7 +118,10 @@ pub(super) async fn what_is_missing_is_none(server: &mut dyn Server) {
     let log = JetStreamLog::new(&client);
     assert_eq!(log.first_after(&started(1).to_string(), 0).await.unwrap(), None);
     assert_eq!(log.get(7).await.unwrap(), None);
-    assert_eq!(Blobs::new(&client).get(Digest::of(b"nothing")).await.unwrap(), None);
+    assert_eq!(
+        Blobs::new(&client).get(Digest::of(b"nothing")).await.unwrap(),
+        None
+    );
     assert_eq!(assignments(&client).get("edge-1").await.unwrap(), None);
     assert_eq!(assignments(&client).list().await.unwrap(), []);
     empty(&client).await;
@@ -91,7 +142,13 @@ pub(super) async fn what_is_too_large_is_refused(server: &mut dyn Server) {
     assert!(matches!(refused, Err(BucketError::Oversized { .. })));
     // The server says so too, to those who do not ask us.
     let context = async_nats::jetstream::new(client);
-    let raw = context.publish(Bucket::Assignments.subject("edge-1"), vec![7; 2 * MAX_VALUE].into()).await.unwrap();
+    let raw = context
+        .publish(
+            Bucket::Assignments.subject("edge-1"),
+            vec![7; 2 * MAX_VALUE].into(),
+        )
+        .await
+        .unwrap();
     assert!(raw.await.is_err());
 }
 
@@ -100,13 +157,29 @@ pub(super) async fn wrong_bytes_of_a_blob_are_put_right(server: &mut dyn Server)
     let blobs = Blobs::new(&client);
     let digest = blobs.put(b"right").await.unwrap();
     let context = async_nats::jetstream::new(client.clone());
-    let info = async || context.get_stream(streams::BLOBS).await.unwrap().cached_info().state.clone();
+    let info = async || {
+        context
+            .get_stream(streams::BLOBS)
+            .await
+            .unwrap()
+            .cached_info()
+            .state
+            .clone()
+    };
     assert_eq!(blobs.put(b"right").await.unwrap(), digest);
     assert_eq!(info().await.last_sequence, 1, "the same bytes are stored once");
-    context.publish(Blobs::subject(digest), "wrong".into()).await.unwrap().await.unwrap();
+    context
+        .publish(Blobs::subject(digest), "wrong".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
     assert_eq!(blobs.get(digest).await.unwrap(), None);
     blobs.put(b"right").await.unwrap();
-    assert_eq!(blobs.get(digest).await.unwrap().as_deref(), Some(b"right".as_slice()));
+    assert_eq!(
+        blobs.get(digest).await.unwrap().as_deref(),
+        Some(b"right".as_slice())
+    );
     assert_eq!(info().await.messages, 1);
 }
 
@@ -114,7 +187,10 @@ pub(super) async fn values_survive_a_kill(server: &mut dyn Server) {
     let client = fresh(server).await;
     let values = assignments(&client);
     let revision = values.update("edge-1", "one".into(), 0).await.unwrap();
-    assert!(matches!(values.update("edge-1", "zero".into(), 0).await, Err(BucketError::Conflict { .. })));
+    assert!(matches!(
+        values.update("edge-1", "zero".into(), 0).await,
+        Err(BucketError::Conflict { .. })
+    ));
     values.put("edge-2", "two".into()).await.unwrap();
     server.kill().await;
     assert!(matches!(values.get("edge-1").await, Err(error) if error.retryable()));
@@ -127,11 +203,23 @@ pub(super) async fn values_survive_a_kill(server: &mut dyn Server) {
         }
     });
     let entry = entry.await;
-    assert_eq!((entry.value.as_ref(), entry.revision), (b"one".as_slice(), revision));
+    assert_eq!(
+        (entry.value.as_ref(), entry.revision),
+        (b"one".as_slice(), revision)
+    );
     values.update("edge-1", "three".into(), revision).await.unwrap();
-    let keys: Vec<String> = values.list().await.unwrap().into_iter().map(|entry| entry.key).collect();
+    let keys: Vec<String> = values
+        .list()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.key)
+        .collect();
     assert_eq!(keys, ["edge-1", "edge-2"]);
     values.delete("edge-1").await.unwrap();
     assert_eq!(values.get("edge-1").await.unwrap(), None);
-    assert!(matches!(values.put("edge.>", Bytes::new()).await, Err(BucketError::Key { .. })));
+    assert!(matches!(
+        values.put("edge.>", Bytes::new()).await,
+        Err(BucketError::Key { .. })
+    ));
 }

@@ -21,7 +21,10 @@ struct Remembering {
 
 impl Remembering {
     fn new(decide: impl Fn(&Stored, u64) -> Outcome + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { seen: Mutex::default(), decide: Box::new(decide) })
+        Arc::new(Self {
+            seen: Mutex::default(),
+            decide: Box::new(decide),
+        })
     }
 
     fn seen(&self) -> Vec<(String, u64, Instant)> {
@@ -41,14 +44,20 @@ impl Remembering {
 #[async_trait]
 impl Handler for Remembering {
     async fn handle(&self, delivery: &Stored, attempt: u64) -> Outcome {
-        self.seen.lock().unwrap().push((delivery.subject.clone(), attempt, Instant::now()));
+        self.seen
+            .lock()
+            .unwrap()
+            .push((delivery.subject.clone(), attempt, Instant::now()));
         (self.decide)(delivery, attempt)
     }
 }
 
 fn start(client: &Client, handler: Arc<dyn Handler>) -> (Worker, CancellationToken) {
     let filters = vec!["fluxgate.v1.rollout.*.started.*".to_owned()];
-    (Worker::new(client.clone(), "tester", filters, handler), CancellationToken::new())
+    (
+        Worker::new(client.clone(), "tester", filters, handler),
+        CancellationToken::new(),
+    )
 }
 
 fn run(worker: Worker, stop: &CancellationToken) -> JoinHandle<Result<(), WorkerError>> {
@@ -65,11 +74,17 @@ struct Effect {
 impl Handler for Effect {
     async fn handle(&self, _delivery: &Stored, attempt: u64) -> Outcome {
         let finished = started(77);
-        self.journal.once(&finished, &by(&format!("attempt {attempt}")), "").await.expect("writing");
+        self.journal
+            .once(&finished, &by(&format!("attempt {attempt}")), "")
+            .await
+            .expect("writing");
         *self.seen.lock().unwrap() += 1;
         // As if it had died between the effect and the acknowledgement.
         if attempt == 1 {
-            Outcome::Retry { after: Duration::from_millis(50), reason: "died".to_owned() }
+            Outcome::Retry {
+                after: Duration::from_millis(50),
+                reason: "died".to_owned(),
+            }
         } else {
             Outcome::Ack
         }
@@ -81,9 +96,17 @@ pub(super) async fn what_was_done_is_done_once_though_delivered_twice(server: &m
     let world = World::new();
     let service = world.service(server).await;
     publish_raw(&client, &started(1), "x").await;
-    let handler = Arc::new(Effect { journal: service.journal.clone(), seen: Mutex::default() });
+    let handler = Arc::new(Effect {
+        journal: service.journal.clone(),
+        seen: Mutex::default(),
+    });
     let filters = vec![started(1).to_string()];
-    let worker = Worker::new(client.clone(), "tester", filters, Arc::clone(&handler) as Arc<dyn Handler>);
+    let worker = Worker::new(
+        client.clone(),
+        "tester",
+        filters,
+        Arc::clone(&handler) as Arc<dyn Handler>,
+    );
     let (counters, stop) = (worker.counters(), CancellationToken::new());
     let task = run(worker, &stop);
     soon("two deliveries", async {
@@ -103,7 +126,10 @@ pub(super) async fn delays_of_a_retry_grow(server: &mut dyn Server) {
     let client = fresh(server).await;
     publish_raw(&client, &started(1), "x").await;
     let handler = Remembering::new(|_, attempt| match attempt {
-        1..=3 => Outcome::Retry { after: Duration::from_millis(200), reason: "not yet".to_owned() },
+        1..=3 => Outcome::Retry {
+            after: Duration::from_millis(200),
+            reason: "not yet".to_owned(),
+        },
         _ => Outcome::Ack,
     });
     let (worker, stop) = start(&client, Arc::clone(&handler) as Arc<dyn Handler>);
@@ -114,7 +140,10 @@ pub(super) async fn delays_of_a_retry_grow(server: &mut dyn Server) {
     let seen = handler.seen();
     let attempts: Vec<u64> = seen.iter().map(|(_, attempt, _)| *attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4]);
-    let gaps: Vec<u128> = seen.windows(2).map(|two| (two[1].2 - two[0].2).as_millis()).collect();
+    let gaps: Vec<u128> = seen
+        .windows(2)
+        .map(|two| (two[1].2 - two[0].2).as_millis())
+        .collect();
     assert!(gaps[0] >= 190 && gaps[1] >= 390 && gaps[2] >= 790, "{gaps:?}");
 }
 
@@ -122,7 +151,13 @@ pub(super) async fn a_panic_is_a_dead_letter_and_ends_nothing_else(server: &mut 
     let client = fresh(server).await;
     let handler = Remembering::new(|event, _| {
         assert!(event.payload != "panic", "the handler cannot stand this");
-        if event.payload == "reject" { Outcome::Reject { reason: "bad\r\nevent".to_owned() } } else { Outcome::Ack }
+        if event.payload == "reject" {
+            Outcome::Reject {
+                reason: "bad\r\nevent".to_owned(),
+            }
+        } else {
+            Outcome::Ack
+        }
     });
     let (worker, stop) = start(&client, Arc::clone(&handler) as Arc<dyn Handler>);
     let counters = worker.counters();
@@ -147,16 +182,31 @@ pub(super) async fn a_panic_is_a_dead_letter_and_ends_nothing_else(server: &mut 
     for sequence in 1..=2 {
         let letter = dead.direct_get(sequence).await.unwrap();
         assert_eq!(letter.subject.as_str(), "fluxgate.dead.tester");
-        let header = |name: &str| letter.headers.get(name).map(|value| value.as_str().to_owned()).unwrap_or_default();
+        let header = |name: &str| {
+            letter
+                .headers
+                .get(name)
+                .map(|value| value.as_str().to_owned())
+                .unwrap_or_default()
+        };
         assert!(header("fluxgate-subject").contains(".started.1"));
         reasons.push(header("fluxgate-reason"));
     }
     reasons.sort();
     assert_eq!(reasons[0], "bad  event");
-    assert!(reasons[1].contains("panicked: the handler cannot stand this"), "{reasons:?}");
+    assert!(
+        reasons[1].contains("panicked: the handler cannot stand this"),
+        "{reasons:?}"
+    );
     let mut consumer: pull::Config = Default::default();
     consumer.durable_name = Some("tester".to_owned());
-    let info = context.get_stream(streams::EVENTS).await.unwrap().consumer_info("tester").await.unwrap();
+    let info = context
+        .get_stream(streams::EVENTS)
+        .await
+        .unwrap()
+        .consumer_info("tester")
+        .await
+        .unwrap();
     assert_eq!((info.num_ack_pending, info.num_pending), (0, 0));
 }
 
@@ -169,7 +219,10 @@ pub(super) async fn a_consumer_with_another_configuration_is_refused(server: &mu
         ack_wait: Duration::from_secs(5),
         ..pull::Config::default()
     };
-    context.create_consumer_on_stream(other, streams::EVENTS).await.unwrap();
+    context
+        .create_consumer_on_stream(other, streams::EVENTS)
+        .await
+        .unwrap();
     let (worker, stop) = start(&client, Remembering::new(|_, _| Outcome::Ack));
     let ended = soon("the refusal", run(worker, &stop)).await.unwrap();
     assert!(matches!(ended, Err(WorkerError::Differs { .. })), "{ended:?}");

@@ -224,7 +224,7 @@ pub(crate) fn tail(log: &Path) -> String {
 
 /// Ports that were free just now, none of which was given out before in this process: two parts that are started
 /// together must not be given the same one.
-fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let given = given.get_or_insert_default();

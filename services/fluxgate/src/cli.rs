@@ -27,7 +27,13 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Address of the hub's gRPC services
-    #[arg(long, global = true, env = "FLUXGATE_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7878")]
+    #[arg(
+        long,
+        global = true,
+        env = "FLUXGATE_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7878"
+    )]
     pub server: String,
     /// How the answer is written; `wide` adds columns, `json` is for programs
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
@@ -102,6 +108,9 @@ pub enum Command {
     /// Run a hub on this machine: NATS, keys and all services in one process
     #[command(long_about = help::DEV, after_help = help::DEV_MORE)]
     Dev(crate::dev::DevArgs),
+    /// Make the streams on NATS, and put the trust bundle there
+    #[command(long_about = help::MIGRATE, after_help = help::MIGRATE_MORE)]
+    Migrate(MigrateArgs),
     /// Show version and API
     #[command(long_about = help::VERSION)]
     Version,
@@ -205,4 +214,70 @@ pub enum KeysCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+}
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The NATS server; several with commas
+    #[arg(long, value_name = "URL", env = "FLUXGATE_NATS")]
+    pub nats: String,
+    /// File with NATS credentials (.creds)
+    #[arg(long, value_name = "FILE")]
+    pub creds: Option<PathBuf>,
+    /// File with the certificate authority of the NATS server (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Address of the server's monitoring, to learn whether every write is synced to disk
+    #[arg(long, value_name = "URL")]
+    pub monitor: Option<String>,
+    /// Trust bundle to put on the bus; the same one again changes nothing
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Copies of each stream: 1 on one machine, 3 in production
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub replicas: u8,
+    /// Size of the event stream, which refuses everything when it is full: like 2GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_bytes: Option<i64>,
+    /// Compare, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn size(text: &str) -> Result<i64, String> {
+    let units = [
+        ("KiB", 1024),
+        ("MiB", 1024 * 1024),
+        ("GiB", 1024 * 1024 * 1024),
+        ("", 1),
+    ];
+    let found = units
+        .into_iter()
+        .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
+    let size = found.and_then(|(number, bytes)| number.trim().parse::<i64>().ok()?.checked_mul(bytes));
+    size.filter(|size| *size > 0)
+        .ok_or_else(|| "a size is a number, with KiB, MiB or GiB behind it".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        assert_eq!(size("2GiB"), Ok(2 * 1024 * 1024 * 1024));
+        assert_eq!(size("512"), Ok(512));
+        assert!(
+            ["", "0", "-1MiB", "2GB", "9223372036854775807KiB"]
+                .into_iter()
+                .all(|text| size(text).is_err())
+        );
+        assert_eq!(timeout("2m"), Ok(SignedDuration::from_mins(2)));
+        assert!(
+            ["", "30", "0s", "-1s"]
+                .into_iter()
+                .all(|text| timeout(text).is_err())
+        );
+    }
 }

@@ -44,7 +44,8 @@ pub struct Client {
 }
 
 /// A list as it was fetched: all of it, unless a token is left.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct List<T> {
     /// The items.
     pub(crate) items: Vec<T>,
@@ -67,11 +68,18 @@ macro_rules! all_pages {
         let (mut client, mut request, mut items) = ($client, $request, Vec::new());
         request.page_size = PAGE;
         loop {
-            let page = client.$call(request.clone()).await.map_err(failed($doing))?.into_inner();
+            let page = client
+                .$call(request.clone())
+                .await
+                .map_err(failed($doing))?
+                .into_inner();
             items.extend(page.$items);
             let next_page_token = page.next_page_token;
             if next_page_token.is_empty() || items.len() >= MOST {
-                return Ok(List { items, next_page_token });
+                return Ok(List {
+                    items,
+                    next_page_token,
+                });
             }
             request.page_token = next_page_token;
         }
@@ -88,10 +96,15 @@ impl Client {
         if !url.starts_with("http://") {
             return Err(address());
         }
-        let Ok(endpoint) = Endpoint::from_shared(url.to_owned()) else { return Err(address()) };
+        let Ok(endpoint) = Endpoint::from_shared(url.to_owned()) else {
+            return Err(address());
+        };
         let deadline = Deadline(Instant::now() + time);
         let channel = endpoint.connect_timeout(CONNECT.min(time)).connect().await;
-        let channel = channel.map_err(|source| Failure::Unreachable { url: url.to_owned(), source })?;
+        let channel = channel.map_err(|source| Failure::Unreachable {
+            url: url.to_owned(),
+            source,
+        })?;
         Ok(Self { channel, deadline })
     }
 
@@ -108,25 +121,52 @@ impl Client {
     /// All releases.
     pub(crate) async fn all_releases(&self) -> Result<List<release::Release>, Failure> {
         let request = release::ListReleasesRequest::default();
-        all_pages!(self.releases(), list_releases, request, releases, "listing releases")
+        all_pages!(
+            self.releases(),
+            list_releases,
+            request,
+            releases,
+            "listing releases"
+        )
     }
 
     /// The newest decision of each series; of one release, or of all where the name is empty.
     pub(crate) async fn all_decisions(&self, release: String) -> Result<List<policy::DecisionView>, Failure> {
-        let request = policy::ListDecisionsRequest { release, ..Default::default() };
-        all_pages!(self.policies(), list_decisions, request, decisions, "listing decisions")
+        let request = policy::ListDecisionsRequest {
+            release,
+            ..Default::default()
+        };
+        all_pages!(
+            self.policies(),
+            list_decisions,
+            request,
+            decisions,
+            "listing decisions"
+        )
     }
 
     /// The policies in force.
     pub(crate) async fn all_policies(&self) -> Result<List<policy::PolicyText>, Failure> {
         let request = policy::ListPoliciesRequest::default();
-        all_pages!(self.policies(), list_policies, request, policies, "listing policies")
+        all_pages!(
+            self.policies(),
+            list_policies,
+            request,
+            policies,
+            "listing policies"
+        )
     }
 
     /// All rollouts.
     pub(crate) async fn all_rollouts(&self) -> Result<List<rollout::Rollout>, Failure> {
         let request = rollout::ListRolloutsRequest::default();
-        all_pages!(self.rollouts(), list_rollouts, request, rollouts, "listing rollouts")
+        all_pages!(
+            self.rollouts(),
+            list_rollouts,
+            request,
+            rollouts,
+            "listing rollouts"
+        )
     }
 
     /// All clusters.
@@ -140,12 +180,20 @@ impl Client {
         &self,
         filter: audit::ListEntriesRequest,
     ) -> Result<List<audit::Entry>, Failure> {
-        all_pages!(self.audit(), list_entries, filter, entries, "listing entries of the ledger")
+        all_pages!(
+            self.audit(),
+            list_entries,
+            filter,
+            entries,
+            "listing entries of the ledger"
+        )
     }
 
     /// The newest verification of a release.
     pub(crate) async fn verification(&self, release: &str) -> Result<verification::Verification, Failure> {
-        let request = verification::GetVerificationRequest { release: release.to_owned() };
+        let request = verification::GetVerificationRequest {
+            release: release.to_owned(),
+        };
         let doing = format!("getting the verification of {release}");
         let answer = self.verifications().get_verification(request).await;
         Ok(answer.map_err(failed(doing))?.into_inner())
@@ -154,5 +202,8 @@ impl Client {
 
 /// The failure of a call.
 pub(crate) fn failed(doing: impl Into<String>) -> impl FnOnce(Status) -> Failure {
-    move |source| Failure::Call { doing: doing.into(), source: Box::new(source) }
+    move |source| Failure::Call {
+        doing: doing.into(),
+        source: Box::new(source),
+    }
 }

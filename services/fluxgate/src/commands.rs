@@ -5,6 +5,7 @@ mod describe;
 mod enforce;
 mod get;
 mod keys;
+mod migrate;
 mod reconcile;
 mod version;
 
@@ -17,6 +18,8 @@ use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Screen;
+
+pub use migrate::MigrateError;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -57,8 +60,20 @@ pub async fn run(command: &Command, context: &Context<'_>) -> Result<Exit, Failu
         Command::Reconcile(args) => in_time(context, reconcile::run(args, context)).await,
         Command::Enforce(args) => in_time(context, enforce::run(args, context)).await,
         Command::Keys(args) => keys::run(args, context),
-        Command::Dev(args) => crate::dev::run(args, context.screen).await.map(|()| Exit::Done).map_err(|error| Failure::Dev(Box::new(error))),
+        Command::Dev(args) => crate::dev::run(args, context.screen)
+            .await
+            .map(|()| Exit::Done)
+            .map_err(|error| Failure::Dev(Box::new(error))),
+        Command::Migrate(args) => interruptible(migrate::run(args, context)).await,
         Command::Version => version::run(context),
+    }
+}
+
+/// The answer of a command that takes the time that it takes, unless somebody interrupts.
+async fn interruptible(working: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::select! {
+        answer = Box::pin(working) => answer,
+        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
     }
 }
 

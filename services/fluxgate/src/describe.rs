@@ -24,7 +24,11 @@ impl Page {
     /// `Name:   value`, with the values of a section under each other.
     fn field(&mut self, name: &str, value: &str) {
         let label = format!("{name}:");
-        self.lines.push(format!("{label:<15} {}", paint(&clean(value))).trim_end().to_owned());
+        self.lines.push(
+            format!("{label:<15} {}", paint(&clean(value)))
+                .trim_end()
+                .to_owned(),
+        );
     }
 
     /// A heading behind an empty line.
@@ -47,8 +51,9 @@ impl Page {
         self.lines.push(format!("  {text}"));
     }
 
-    /// What a reason code means and what to do, once for each code.
-    fn reasons<'a>(&mut self, codes: impl IntoIterator<Item = &'a str>) {
+    /// What each reason code means and what to do, once for each; `otherwise` where there is no code.
+    fn reasons<'a>(&mut self, codes: impl IntoIterator<Item = &'a str>, otherwise: &str) {
+        self.section("What to do");
         let mut seen: Vec<&str> = Vec::new();
         for code in codes {
             if code.is_empty() || seen.contains(&code) {
@@ -64,7 +69,7 @@ impl Page {
             }
         }
         if seen.is_empty() {
-            self.line("Nothing to do.");
+            self.line(otherwise);
         }
     }
 

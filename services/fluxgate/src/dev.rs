@@ -41,6 +41,9 @@ pub struct DevArgs {
     /// Use this NATS server instead of starting one; it needs `sync_interval: always`
     #[arg(long, value_name = "URL")]
     pub nats: Option<String>,
+    /// Monitoring address of that server, like http://127.0.0.1:8222: audit-log watches its durability there
+    #[arg(long, value_name = "URL", requires = "nats")]
+    pub nats_monitor: Option<String>,
     /// The nats-server to start; looked for in $FLUXGATE_TOOLS and on the PATH otherwise
     #[arg(long, value_name = "FILE", conflicts_with = "nats")]
     pub nats_server: Option<PathBuf>,
@@ -207,9 +210,11 @@ async fn serve(
 ) -> Result<(), DevError> {
     let clock = Clock::system();
     let state = state::State::open(&args.state, config, clock.now())?;
-    let listener = runtime::listen::bind(args.listen).await.map_err(DevError::Listen)?;
+    let listener = runtime::listen::bind(args.listen)
+        .await
+        .map_err(DevError::Listen)?;
     let server = match &args.nats {
-        Some(url) => nats::Server::running(url.clone()),
+        Some(url) => nats::Server::running(url.clone(), args.nats_monitor.clone()),
         None => nats::Server::start(args.nats_server.clone(), &state.folder.join("nats")).await?,
     };
     hub::prepare(&server, &state).await?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::commands::MigrateError;
 use crate::dev::DevError;
 use crate::exit::Exit;
 use crate::keys::KeysError;
@@ -71,6 +72,9 @@ pub enum Failure {
     /// The hub of `fluxgate dev` does not run.
     #[error("running the hub")]
     Dev(#[source] Box<DevError>),
+    /// The bus could not be prepared.
+    #[error(transparent)]
+    Migrate(MigrateError),
     /// An answer that can't be written as JSON.
     #[error("writing the answer as JSON")]
     Json(#[source] serde_json::Error),
@@ -85,12 +89,15 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Argument { .. } | Self::Address { .. } | Self::Missing { .. } => Exit::Usage,
-            Self::Unreachable { .. } | Self::Deadline { .. } | Self::Json(_) | Self::Executor(_) => Exit::NoAnswer,
+            Self::Unreachable { .. } | Self::Deadline { .. } | Self::Json(_) | Self::Executor(_) => {
+                Exit::NoAnswer
+            }
             Self::Call { source, .. } if runtime::grpc::is_deadline_exceeded(source) => Exit::NoAnswer,
             Self::Call { source, .. } => Exit::of(source.code()),
             Self::Interrupted => Exit::Interrupted,
             Self::Dev(error) => error.exit(),
             Self::Keys(error) => error.exit(),
+            Self::Migrate(error) => error.exit(),
         }
     }
 
@@ -106,8 +113,14 @@ impl Failure {
         let mut lines = vec![self.to_string()];
         let reason = self.reason();
         if let Some(why) = self.why() {
-            let code = reason.as_deref().map(|code| format!("{code}: ")).unwrap_or_default();
-            lines.push(format!("  why:  {code}{}", crate::table::clean(&why)));
+            let code = reason
+                .as_deref()
+                .map(|code| format!("{code}: "))
+                .unwrap_or_default();
+            lines.push(format!(
+                "  why:  {}",
+                crate::table::clean(&format!("{code}{why}"))
+            ));
         }
         if let Some(next) = self.next_step() {
             lines.push(format!("  next: {next}"));
@@ -147,6 +160,8 @@ impl Failure {
             Self::Call { source, .. } => code_name(source.code()),
             Self::Keys(error) if error.exit() == Exit::Usage => "FAILED_PRECONDITION",
             Self::Keys(_) => "INTERNAL",
+            Self::Migrate(error) if error.exit() == Exit::Usage => "FAILED_PRECONDITION",
+            Self::Migrate(_) => "UNAVAILABLE",
         }
     }
 
@@ -160,6 +175,7 @@ impl Failure {
             | Self::Deadline { .. }
             | Self::Interrupted
             | Self::Keys(_)
+            | Self::Migrate(_)
             | Self::Dev(_)
             | Self::Json(_)
             | Self::Executor(_) => None,
@@ -177,15 +193,21 @@ impl Failure {
         }
     }
 
-    fn why(&self) -> Option<String> {
+    /// The cause, for people.
+    pub(crate) fn why(&self) -> Option<String> {
         match self {
-            Self::Call { source, .. } if source.message().is_empty() => Some(code_name(source.code()).to_owned()),
+            Self::Call { source, .. } if source.message().is_empty() => {
+                Some(code_name(source.code()).to_owned())
+            }
             Self::Call { source, .. } => Some(source.message().to_owned()),
             Self::Missing { name } => Some(format!("there is no {name}")),
             Self::Argument { .. } | Self::Address { .. } | Self::Deadline { .. } | Self::Interrupted => None,
-            Self::Unreachable { .. } | Self::Keys(_) | Self::Dev(_) | Self::Json(_) | Self::Executor(_) => {
-                std::error::Error::source(self).map(chain)
-            }
+            Self::Unreachable { .. }
+            | Self::Keys(_)
+            | Self::Migrate(_)
+            | Self::Dev(_)
+            | Self::Json(_)
+            | Self::Executor(_) => std::error::Error::source(self).map(chain),
         }
     }
 
@@ -198,6 +220,7 @@ impl Failure {
             Self::Deadline { .. } => "look at `fluxgate check`, or give it more time with --timeout",
             Self::Missing { name } => return Some(list_hint(name)),
             Self::Keys(error) => error.next_step(),
+            Self::Migrate(error) => error.next_step(),
             Self::Call { source, .. } => return call_next(source),
             Self::Interrupted | Self::Dev(_) | Self::Json(_) | Self::Executor(_) => return None,
         };
@@ -211,11 +234,15 @@ fn call_next(status: &Status) -> Option<String> {
     match (status.code(), resource) {
         (Code::NotFound, Some(resource)) => return Some(list_hint(resource)),
         (Code::Unimplemented, _) => {
-            return Some("the server does not serve this: compare `fluxgate version` with the server's".to_owned());
+            return Some(
+                "the server does not serve this: compare `fluxgate version` with the server's".to_owned(),
+            );
         }
         _ => {}
     }
-    let known = info.and_then(|info| info.reason.parse::<Reason>().ok()).map(Reason::next_step);
+    let known = info
+        .and_then(|info| info.reason.parse::<Reason>().ok())
+        .map(Reason::next_step);
     let general = match status.code() {
         Code::Unauthenticated | Code::PermissionDenied => "ask whoever runs the hub for permission",
         Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => {

@@ -123,7 +123,9 @@ pub fn init(dir: &Path, days: u32, demo: bool, now: Timestamp) -> Result<Made, K
         Some(_) | None => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(|source| file_error("making", parent, source))?;
-    let beside = tempfile::Builder::new().prefix(".fluxgate-keys-").tempdir_in(parent);
+    let beside = tempfile::Builder::new()
+        .prefix(".fluxgate-keys-")
+        .tempdir_in(parent);
     let beside = beside.map_err(|source| file_error("making a folder in", parent, source))?;
     for (name, text) in &contents {
         write_new(&beside.path().join(name), text)?;
@@ -153,22 +155,43 @@ pub fn show(file: &Path) -> Result<(PublicKey, bool), KeysError> {
         (Err(_), Ok(key)) => Ok((key, false)),
         (Err(private), Err(public)) => {
             // PEM of the right kind with a wrong key in it says more than "no PEM of that kind".
-            let source = if private == KeyError::NotP256 { private } else { public };
-            Err(KeysError::NoKey { path: file.to_owned(), source })
+            let source = if private == KeyError::NotP256 {
+                private
+            } else {
+                public
+            };
+            Err(KeysError::NoKey {
+                path: file.to_owned(),
+                source,
+            })
         }
     }
 }
 
 fn file_names() -> Vec<String> {
-    let roles = Role::ALL.into_iter().flat_map(|role| [role_key(role), format!("{role}.pub")]);
-    [ROOT_KEY, ROOT_PUB].map(ToOwned::to_owned).into_iter().chain(roles).chain([BUNDLE.to_owned()]).collect()
+    let roles = Role::ALL
+        .into_iter()
+        .flat_map(|role| [role_key(role), format!("{role}.pub")]);
+    [ROOT_KEY, ROOT_PUB]
+        .map(ToOwned::to_owned)
+        .into_iter()
+        .chain(roles)
+        .chain([BUNDLE.to_owned()])
+        .collect()
 }
 
 fn refuse_existing(dir: &Path, names: &[String]) -> Result<(), KeysError> {
     // A dangling link is a file as well: nobody may choose where a key is written.
     let there = |name: &&String| fs::symlink_metadata(dir.join(name)).is_ok();
     let names: Vec<String> = names.iter().filter(there).cloned().collect();
-    if names.is_empty() { Ok(()) } else { Err(KeysError::Exists { dir: dir.to_owned(), names }) }
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(KeysError::Exists {
+            dir: dir.to_owned(),
+            names,
+        })
+    }
 }
 
 /// Names and texts of all files.
@@ -180,8 +203,10 @@ fn make(days: u32, demo: bool, now: Timestamp) -> Result<(Contents, Made), KeysE
         return Err(KeysError::Days(days));
     };
     let (root, pem) = SigningKey::generate().map_err(KeysError::Make)?;
-    let mut contents =
-        vec![(ROOT_KEY.to_owned(), pem), (ROOT_PUB.to_owned(), root.public().to_pem())];
+    let mut contents = vec![
+        (ROOT_KEY.to_owned(), pem),
+        (ROOT_PUB.to_owned(), root.public().to_pem()),
+    ];
     let (mut keys, mut roles) = (Vec::new(), Vec::new());
     for role in Role::ALL {
         let (key, pem) = SigningKey::generate().map_err(KeysError::Make)?;
@@ -198,17 +223,36 @@ fn make(days: u32, demo: bool, now: Timestamp) -> Result<(Contents, Made), KeysE
         });
         roles.push((role, public));
     }
-    let bundle = TrustBundle { version: 1, demo, keys };
+    let bundle = TrustBundle {
+        version: 1,
+        demo,
+        keys,
+    };
     let envelope = bundle::sign(&bundle, &root, now).map_err(KeysError::Sign)?;
     // An envelope is JSON, so UTF-8.
-    contents.push((BUNDLE.to_owned(), String::from_utf8_lossy(&envelope.to_bytes()).into_owned()));
+    contents.push((
+        BUNDLE.to_owned(),
+        String::from_utf8_lossy(&envelope.to_bytes()).into_owned(),
+    ));
     let files = contents.iter().map(|(name, _)| name.clone()).collect();
-    Ok((contents, Made { root: root.public().clone(), roles, files, not_after }))
+    Ok((
+        contents,
+        Made {
+            root: root.public().clone(),
+            roles,
+            files,
+            not_after,
+        },
+    ))
 }
 
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeysError> {
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
@@ -240,7 +284,11 @@ fn put(beside: tempfile::TempDir, dir: &Path, names: &[String]) -> Result<(), Ke
 }
 
 fn file_error(what: &'static str, path: &Path, source: io::Error) -> KeysError {
-    KeysError::File { what, path: path.to_owned(), source }
+    KeysError::File {
+        what,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -276,14 +324,24 @@ mod tests {
             assert_eq!(key.not_before.to_string(), "2026-11-24T06:55:00Z");
             assert_eq!(key.not_after.to_string(), "2027-11-24T07:00:00Z");
             assert_eq!(show(&dir.join(role_key(*role))).unwrap(), (public.clone(), true));
-            assert_eq!(show(&dir.join(format!("{role}.pub"))).unwrap(), (public.clone(), false));
+            assert_eq!(
+                show(&dir.join(format!("{role}.pub"))).unwrap(),
+                (public.clone(), false)
+            );
         }
         let before = fs::read(dir.join(ROOT_KEY)).unwrap();
         let error = init(&dir, 365, true, now()).unwrap_err();
-        assert!(matches!(&error, KeysError::Exists { names, .. } if names.len() == 13), "{error}");
+        assert!(
+            matches!(&error, KeysError::Exists { names, .. } if names.len() == 13),
+            "{error}"
+        );
         assert_eq!(error.exit(), Exit::Usage);
         assert_eq!((fs::read(dir.join(ROOT_KEY)).unwrap(), count(&dir)), (before, 13));
-        assert_eq!(count(&folder.path().join("a")), 1, "nothing is left beside the keys");
+        assert_eq!(
+            count(&folder.path().join("a")),
+            1,
+            "nothing is left beside the keys"
+        );
     }
 
     #[test]
@@ -293,7 +351,10 @@ mod tests {
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("policy.key"), "mine").unwrap();
         let error = init(&dir, 1, false, now()).unwrap_err();
-        assert!(error.to_string().ends_with("already there: policy.key"), "{error}");
+        assert!(
+            error.to_string().ends_with("already there: policy.key"),
+            "{error}"
+        );
         assert_eq!((count(&dir), count(folder.path())), (1, 1));
         assert_eq!(fs::read_to_string(dir.join("policy.key")).unwrap(), "mine");
     }
@@ -311,7 +372,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = folder.path().join("elsewhere");
         std::os::unix::fs::symlink(&elsewhere, folder.path().join(ROOT_KEY)).unwrap();
-        assert!(matches!(init(folder.path(), 1, false, now()), Err(KeysError::Exists { .. })));
+        assert!(matches!(
+            init(folder.path(), 1, false, now()),
+            Err(KeysError::Exists { .. })
+        ));
         assert!(!elsewhere.exists());
     }
 

@@ -60,8 +60,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let screen = Screen::plain();
             let text = error.render().ansi().to_string();
             // `--help` and `--version` are answers, everything else is a mistake.
-            if error.use_stderr() { screen.note(text.trim_end()) } else { screen.data(text.trim_end()) }
-            if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+            if error.use_stderr() {
+                screen.note(text.trim_end())
+            } else {
+                screen.data(text.trim_end())
+            }
+            if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::table::Table;
 use crate::words::{self, NOTHING, age, at, instant, or_nothing};
 
 pub(crate) use clusters::{clusters, health, state};
-pub(crate) use releases::{releases, reason_of, summary_result};
+pub(crate) use releases::{reason_of, releases, summary_result};
 
 /// How a table is to look.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +38,23 @@ fn row<const N: usize, const M: usize>(table: &mut Table, look: Look, cells: [St
 pub(crate) fn outcome_of(decision: &Decision, now: Timestamp) -> String {
     let word = words::outcome(decision.outcome);
     let over = at(decision.valid_until_time).is_some_and(|until| until < now);
-    if word == "ALLOW" && over { format!("{word}, expired") } else { word }
+    if word == "ALLOW" && over {
+        format!("{word}, expired")
+    } else {
+        word
+    }
 }
 
 /// Decisions, as they come.
 pub(crate) fn decisions(items: &[DecisionView], look: Look) -> Table {
     let headers = ["NAME", "RELEASE", "POLICY", "BASELINE", "OUTCOME", "REASON"];
     let mut table = table(look, &headers, &["VALID UNTIL", "DECIDED", "DEMO"]);
-    let keys = || items.iter().filter_map(|item| item.decision.as_ref()).map(|d| d.release.as_str());
+    let keys = || {
+        items
+            .iter()
+            .filter_map(|item| item.decision.as_ref())
+            .map(|d| d.release.as_str())
+    };
     for item in items {
         let Some(decision) = &item.decision else { continue };
         let cells = [
@@ -57,7 +66,11 @@ pub(crate) fn decisions(items: &[DecisionView], look: Look) -> Table {
             reason_of(decision),
         ];
         let demo = if decision.demo { "DEMO" } else { "no" };
-        let more = [instant(decision.valid_until_time), instant(decision.decide_time), demo.to_owned()];
+        let more = [
+            instant(decision.valid_until_time),
+            instant(decision.decide_time),
+            demo.to_owned(),
+        ];
         row(&mut table, look, cells, more);
     }
     table
@@ -68,8 +81,17 @@ pub(crate) fn policies(items: &[PolicyText], look: Look) -> Table {
     let mut table = table(look, &["NAME", "DIGEST"], &["LINES"]);
     for item in items {
         let digest = words::digest(item.digest.as_ref());
-        let digest = if look.wide { digest } else { names::short_digest(&digest) };
-        row(&mut table, look, [format!("policies/{}", item.policy), digest], [item.text.lines().count().to_string()]);
+        let digest = if look.wide {
+            digest
+        } else {
+            names::short_digest(&digest)
+        };
+        row(
+            &mut table,
+            look,
+            [format!("policies/{}", item.policy), digest],
+            [item.text.lines().count().to_string()],
+        );
     }
     table
 }
@@ -88,7 +110,10 @@ pub(crate) fn rollout_state(rollout: &Rollout) -> String {
 
 /// Everything that a rollout waits for, the current wave's waits first.
 pub(crate) fn rollout_waits(rollout: &Rollout) -> impl Iterator<Item = &RolloutWait> {
-    let open = rollout.waves.iter().filter(|wave| wave.state() != WaveState::Baked);
+    let open = rollout
+        .waves
+        .iter()
+        .filter(|wave| wave.state() != WaveState::Baked);
     open.flat_map(|wave| &wave.waits).chain(&rollout.waits)
 }
 
@@ -99,11 +124,13 @@ pub(crate) fn rollouts(items: &[Rollout], look: Look) -> Table {
     for item in items {
         let started = item.started.as_ref();
         let running = item.finished.is_none();
-        let current = item.waves.iter().find(|wave| wave.state() != WaveState::Baked).filter(|_| running);
+        let current = item.waves.iter().find(|wave| wave.state() != WaveState::Baked);
         let wait = rollout_waits(item).next().filter(|_| running);
         let cells = [
             item.name.clone(),
-            started.map_or(NOTHING, |started| without_digest(&started.release)).to_owned(),
+            started
+                .map_or(NOTHING, |started| without_digest(&started.release))
+                .to_owned(),
             rollout_state(item),
             current.map_or(NOTHING, |wave| &wave.wave).to_owned(),
             wait.map_or(NOTHING, |wait| &wait.reason).to_owned(),
@@ -114,14 +141,23 @@ pub(crate) fn rollouts(items: &[Rollout], look: Look) -> Table {
             None => wait.map_or("", |wait| &wait.detail),
         };
         let strategy = started.map_or("", |started| &started.strategy);
-        row(&mut table, look, cells, [or_nothing(strategy), or_nothing(detail)]);
+        row(
+            &mut table,
+            look,
+            cells,
+            [or_nothing(strategy), or_nothing(detail)],
+        );
     }
     table
 }
 
 /// Entries of the ledger, oldest first.
 pub(crate) fn entries(items: &[Entry], look: Look) -> Table {
-    let mut table = table(look, &["SEQUENCE", "TIME", "KIND", "SUMMARY"], &["SUBJECT", "TRACE", "DIGEST"]);
+    let mut table = table(
+        look,
+        &["SEQUENCE", "TIME", "KIND", "SUMMARY"],
+        &["SUBJECT", "TRACE", "DIGEST"],
+    );
     for item in items {
         let cells = [
             item.sequence.to_string(),
@@ -129,7 +165,11 @@ pub(crate) fn entries(items: &[Entry], look: Look) -> Table {
             or_nothing(&item.kind),
             or_nothing(&item.summary),
         ];
-        let more = [item.subject.clone(), or_nothing(&item.trace_id), words::digest(item.payload.as_ref())];
+        let more = [
+            item.subject.clone(),
+            or_nothing(&item.trace_id),
+            words::digest(item.payload.as_ref()),
+        ];
         row(&mut table, look, cells, more);
     }
     table

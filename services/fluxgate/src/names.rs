@@ -3,7 +3,9 @@
 /// `releases/flux/v2.9.4` from `v2.9.4`, `flux/v2.9.4` or the whole.
 pub(crate) fn release(text: &str) -> String {
     let bare = text.strip_prefix("releases/").unwrap_or(text);
-    let version = bare.strip_prefix(domain::release::PRODUCT).and_then(|rest| rest.strip_prefix('/'));
+    let version = bare
+        .strip_prefix(domain::release::PRODUCT)
+        .and_then(|rest| rest.strip_prefix('/'));
     match version {
         Some(version) => format!("releases/{}/{version}", domain::release::PRODUCT),
         None if bare.contains('/') => format!("releases/{bare}"),
@@ -13,7 +15,10 @@ pub(crate) fn release(text: &str) -> String {
 
 /// The name with its collection in front, once.
 pub(crate) fn in_collection(collection: &str, text: &str) -> String {
-    match text.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')) {
+    match text
+        .strip_prefix(collection)
+        .and_then(|rest| rest.strip_prefix('/'))
+    {
         Some(name) => format!("{collection}/{name}"),
         None => format!("{collection}/{text}"),
     }
@@ -68,7 +73,10 @@ mod tests {
 
     #[test]
     fn two_digests_of_one_version_are_told_apart() {
-        let (a, b) = ("flux/v1@sha256:aaaaaaaaaaaaaaaa", "flux/v1@sha256:bbbbbbbbbbbbbbbb");
+        let (a, b) = (
+            "flux/v1@sha256:aaaaaaaaaaaaaaaa",
+            "flux/v1@sha256:bbbbbbbbbbbbbbbb",
+        );
         assert_eq!(among(a, [a].into_iter()), "flux/v1");
         assert_eq!(among(a, [a, b].into_iter()), "flux/v1@sha256:aaaaaaaaaaaa");
     }

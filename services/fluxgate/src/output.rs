@@ -57,7 +57,13 @@ impl Screen {
     #[must_use]
     pub const fn plain() -> Self {
         let sink = Sink::Terminal(ColorChoice::Auto);
-        Self { sink, format: Format::Table, header: true, quiet: false, ascii: false }
+        Self {
+            sink,
+            format: Format::Table,
+            header: true,
+            quiet: false,
+            ascii: false,
+        }
     }
 
     /// Keeps what is printed, without colour: for tests.
@@ -68,7 +74,13 @@ impl Screen {
 
     const fn with(sink: Sink, global: &Global) -> Self {
         let (format, header) = (global.output, !global.no_header);
-        Self { sink, format, header, quiet: global.quiet, ascii: global.ascii }
+        Self {
+            sink,
+            format,
+            header,
+            quiet: global.quiet,
+            ascii: global.ascii,
+        }
     }
 
     /// What was kept: stdout and stderr. Empty for a terminal.

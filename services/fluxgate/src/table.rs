@@ -14,12 +14,16 @@ pub(crate) struct Table {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(headers: &[&'static str]) -> Self {
-        Self { headers: headers.to_vec(), rows: Vec::new() }
+        Self {
+            headers: headers.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row with as many cells as there are headers.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }
 
     /// Whether there is no row.
@@ -62,9 +66,16 @@ fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Text from outside without anything that steers a terminal.
+/// Text from outside as one line, without anything that steers a terminal or turns its writing around.
 pub(crate) fn clean(text: &str) -> String {
-    strip_str(text).to_string().chars().filter(|c| !c.is_control() || c.is_whitespace()).collect()
+    let turns = |c: &char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced = |c: char| if c.is_whitespace() { ' ' } else { c };
+    strip_str(text)
+        .to_string()
+        .chars()
+        .map(spaced)
+        .filter(|c| !c.is_control() && !turns(c))
+        .collect()
 }
 
 /// The text in the colour of its first word, where that says good, bad or not sure.
@@ -98,7 +109,7 @@ mod tests {
     #[test]
     fn text_from_outside_can_not_steer_the_terminal() {
         let mut table = Table::new(&["A"]);
-        table.row(["\u{1b}[2Jgood\r\n\u{7}news".to_owned()]);
+        table.row(["\u{1b}[2Jgood\r\n\u{7}\u{202e}news".to_owned()]);
         assert_eq!(table.render(false, ""), "good news");
     }
 }

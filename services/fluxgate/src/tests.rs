@@ -3,6 +3,7 @@
 mod data;
 mod fake;
 mod golden;
+mod promises;
 mod reasons;
 
 use clap::Parser as _;
@@ -28,7 +29,9 @@ struct Ran {
 
 /// Runs a command as a person types it.
 async fn run(server: &str, arguments: &str) -> Ran {
-    let all = ["fluxgate", "--server", server].into_iter().chain(arguments.split_whitespace());
+    let all = ["fluxgate", "--server", server]
+        .into_iter()
+        .chain(arguments.split_whitespace());
     let cli = Cli::try_parse_from(all).unwrap_or_else(|error| panic!("{error}"));
     let screen = Screen::captured(&cli.global);
     let ended = crate::run(&cli, &screen, now()).await;
@@ -41,7 +44,11 @@ async fn run(server: &str, arguments: &str) -> Ran {
     };
     let (stdout, stderr) = screen.kept();
     let named = |text: String| text.replace(server, "http://SERVER");
-    Ran { stdout: named(stdout), stderr: named(stderr), exit: exit.code() }
+    Ran {
+        stdout: named(stdout),
+        stderr: named(stderr),
+        exit: exit.code(),
+    }
 }
 
 /// A transcript: what was typed, what came out on both streams, the exit code.

@@ -33,12 +33,19 @@ pub(crate) fn mode(number: i32) -> String {
 
 /// `HEALTHY`, `INCONCLUSIVE`, `UNHEALTHY`.
 pub(crate) fn health(number: i32) -> String {
-    without_prefix(Health::try_from(number).unwrap_or_default().as_str_name(), "HEALTH_")
+    without_prefix(
+        Health::try_from(number).unwrap_or_default().as_str_name(),
+        "HEALTH_",
+    )
 }
 
 /// The text, or `-` where there is none.
 pub(crate) fn or_nothing(text: &str) -> String {
-    if text.is_empty() { NOTHING.to_owned() } else { text.to_owned() }
+    if text.is_empty() {
+        NOTHING.to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// A digest as `sha256:...`, or `-`.
@@ -72,7 +79,10 @@ pub(crate) fn instant_and_age(time: Option<wire::protobuf::Timestamp>, now: Time
 
 /// A length of time in its largest unit, as kubectl writes ages; one that is not over yet has a minus.
 pub(crate) fn span(time: SignedDuration) -> String {
-    let (sign, seconds) = if time.is_negative() { ("-", time.as_secs().saturating_neg()) } else { ("", time.as_secs()) };
+    let (sign, seconds) = match time.as_secs() {
+        seconds if seconds < 0 => ("-", seconds.saturating_neg()),
+        seconds => ("", seconds),
+    };
     let text = match seconds {
         ..120 => format!("{seconds}s"),
         120..7_200 => format!("{}m", seconds / 60),
@@ -95,8 +105,12 @@ mod tests {
     #[test]
     fn spans_are_short() {
         let text = |seconds| span(SignedDuration::from_secs(seconds));
-        assert_eq!([text(0), text(119), text(120), text(7_200), text(-90)], ["0s", "119s", "2m", "2h", "-90s"]);
+        assert_eq!(
+            [text(0), text(119), text(120), text(7_200), text(-90)],
+            ["0s", "119s", "2m", "2h", "-90s"]
+        );
         assert_eq!(text(172_800), "2d");
+        assert_eq!(span(SignedDuration::from_millis(-10)), "0s");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Following the stream: a consumer without acknowledgements, made anew from the next sequence whenever it
 //! fails, ends or skips a delivery.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{Context, Message};
 use futures::StreamExt as _;
@@ -16,7 +18,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// The server forgets the consumer of a reader that is gone after this.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A server that was killed has forgotten the consumer; its heartbeat would be missed only after seconds.
+const LOOK_FOR_RECONNECT_EVERY: Duration = Duration::from_millis(200);
 
 struct State {
     context: Context,
@@ -31,6 +35,8 @@ struct Open {
     messages: pull::Stream,
     /// Deliveries of this consumer so far.
     delivered: u64,
+    /// How often the client had connected when the consumer was made.
+    connects: u64,
 }
 
 pub(super) fn follow(context: Context, from: u64, filters: Vec<String>) -> Tail {
@@ -76,7 +82,14 @@ impl State {
             Some(open) => open,
             None => self.open().await?,
         };
-        let message = match open.messages.next().await {
+        let client = self.context.client();
+        let message = tokio::select! {
+            next = open.messages.next() => next,
+            () = reconnected(&client, open.connects) => {
+                return Err(read_error(streams::EVENTS, "the client connected anew"));
+            }
+        };
+        let message = match message {
             Some(Ok(message)) => message,
             Some(Err(error)) => return Err(read_error(streams::EVENTS, error)),
             None => return Err(read_error(streams::EVENTS, "the server ended the consumer")),
@@ -105,6 +118,7 @@ impl State {
             num_replicas: 1,
             ..pull::Config::default()
         };
+        let connects = connects(&self.context.client());
         let failed = |error: crate::log::ClientError| read_error(streams::EVENTS, error);
         let consumer = self
             .context
@@ -115,7 +129,19 @@ impl State {
         Ok(Open {
             messages: messages.map_err(|error| failed(error.into()))?,
             delivered: 0,
+            connects,
         })
+    }
+}
+
+fn connects(client: &Client) -> u64 {
+    client.statistics().connects.load(Ordering::Relaxed)
+}
+
+/// Waits until the client has connected more often than this.
+async fn reconnected(client: &Client, before: u64) {
+    while connects(client) == before {
+        tokio::time::sleep(LOOK_FOR_RECONNECT_EVERY).await;
     }
 }
 

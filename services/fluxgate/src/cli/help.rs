@@ -124,6 +124,17 @@ pub(super) const KEYS_AGENT_MORE: &str = "\
 Examples:
   fluxgate keys agent --out ./prod-eu-7.key";
 
+pub(super) const MIGRATE: &str = "\
+Makes the streams and buckets on a NATS server, changes what can be changed without losing anything, and puts \
+the trust bundle there. A stream that differs otherwise is an error: nothing is ever changed by force, and \
+nothing is deleted. `fluxgate dev` does this by itself.";
+
+pub(super) const MIGRATE_MORE: &str = "\
+Examples:
+  fluxgate migrate --nats nats://127.0.0.1:4222 --bundle ./keys/bundle.json
+  fluxgate migrate --nats nats://nats:4222 --replicas 3 --max-bytes 10GiB
+  fluxgate migrate --nats nats://nats:4222 --dry-run";
+
 pub(super) const VERSION: &str = "\
 Shows the version of this binary, the commit it was built from, and the API that it speaks.";
 

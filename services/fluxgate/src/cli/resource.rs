@@ -22,8 +22,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Releases, Self::Decisions, Self::Policies, Self::Rollouts, Self::Clusters, Self::Entries];
+    pub const ALL: [Self; 6] = [
+        Self::Releases,
+        Self::Decisions,
+        Self::Policies,
+        Self::Rollouts,
+        Self::Clusters,
+        Self::Entries,
+    ];
 
     /// The word for many.
     #[must_use]
@@ -52,7 +58,9 @@ impl Kind {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| text == kind.plural() || text == kind.singular())
+        Self::ALL
+            .into_iter()
+            .find(|kind| text == kind.plural() || text == kind.singular())
     }
 }
 
@@ -80,7 +88,9 @@ pub enum ParseResourceError {
 }
 
 fn split(text: &str) -> Result<(Kind, Option<&str>), ParseResourceError> {
-    let (kind, name) = text.split_once('/').map_or((text, None), |(kind, name)| (kind, Some(name)));
+    let (kind, name) = text
+        .split_once('/')
+        .map_or((text, None), |(kind, name)| (kind, Some(name)));
     let kind = Kind::parse(kind).ok_or(ParseResourceError::Kind)?;
     match name {
         Some("") => Err(ParseResourceError::Name),
@@ -102,7 +112,10 @@ impl FromStr for Wanted {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (kind, name) = split(text)?;
-        Ok(Self { kind, name: name.map(ToOwned::to_owned) })
+        Ok(Self {
+            kind,
+            name: name.map(ToOwned::to_owned),
+        })
     }
 }
 
@@ -159,9 +172,18 @@ mod tests {
 
     #[test]
     fn one_or_many_words_and_names_with_slashes_are_understood() {
-        let one = Wanted { kind: Kind::Releases, name: Some("flux/v2.9.4".to_owned()) };
+        let one = Wanted {
+            kind: Kind::Releases,
+            name: Some("flux/v2.9.4".to_owned()),
+        };
         assert_eq!("release/flux/v2.9.4".parse(), Ok(one));
-        assert_eq!("policy".parse(), Ok(Wanted { kind: Kind::Policies, name: None }));
+        assert_eq!(
+            "policy".parse(),
+            Ok(Wanted {
+                kind: Kind::Policies,
+                name: None
+            })
+        );
         assert_eq!("clusters/prod".parse(), Ok(Described::Cluster("prod".to_owned())));
     }
 
@@ -170,7 +192,13 @@ mod tests {
         assert_eq!("pods".parse::<Wanted>(), Err(ParseResourceError::Kind));
         assert_eq!("releases/".parse::<Wanted>(), Err(ParseResourceError::Name));
         assert_eq!("releases".parse::<Described>(), Err(ParseResourceError::Name));
-        assert_eq!("entries/1".parse::<Described>(), Err(ParseResourceError::Described));
-        assert_eq!("releases/v2.9.4".parse::<Reconciled>(), Err(ParseResourceError::Reconciled));
+        assert_eq!(
+            "entries/1".parse::<Described>(),
+            Err(ParseResourceError::Described)
+        );
+        assert_eq!(
+            "releases/v2.9.4".parse::<Reconciled>(),
+            Err(ParseResourceError::Reconciled)
+        );
     }
 }

@@ -3,7 +3,6 @@
 mod judge;
 
 use serde::Serialize;
-use serde_json::json;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use wire::audit::v1::GetLedgerStatusRequest;
@@ -47,18 +46,54 @@ struct Line {
     message: String,
 }
 
+/// The answer as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    checks: &'a [Line],
+    passed: usize,
+    failed: usize,
+    not_checked: usize,
+}
+
 impl Line {
     fn passed(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { name: name.into(), result: Outcome::Passed, reason: "", message: message.into() }
+        Self {
+            name: name.into(),
+            result: Outcome::Passed,
+            reason: "",
+            message: message.into(),
+        }
     }
 
     fn failed(name: impl Into<String>, reason: domain::Reason, message: impl Into<String>) -> Self {
         let (name, message) = (name.into(), message.into());
-        Self { name, result: Outcome::Failed, reason: reason.code(), message }
+        Self {
+            name,
+            result: Outcome::Failed,
+            reason: reason.code(),
+            message,
+        }
+    }
+
+    /// Failed for want of a service, about which there is nothing to read but its own log.
+    fn unserved(name: &str, message: &str) -> Self {
+        let message = format!("{message}; look at the log of that service");
+        Self {
+            name: name.to_owned(),
+            result: Outcome::Failed,
+            reason: "",
+            message,
+        }
     }
 
     fn not_checked(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { name: name.into(), result: Outcome::NotChecked, reason: "", message: message.into() }
+        Self {
+            name: name.into(),
+            result: Outcome::NotChecked,
+            reason: "",
+            message: message.into(),
+        }
     }
 }
 
@@ -66,7 +101,10 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
     let screen = context.screen;
     screen.hint(Sign::Begin, &format!("checking {}", context.global.server));
     let client = context.connect().await?;
-    let mut lines = vec![Line::passed("server", format!("reached at {}", context.global.server))];
+    let mut lines = vec![Line::passed(
+        "server",
+        format!("reached at {}", context.global.server),
+    )];
     print(screen, &lines);
     let rest = [
         services(&client).await,
@@ -83,15 +121,18 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
 async fn services(client: &Client) -> Vec<Line> {
     let mut lines = Vec::new();
     for service in SERVICES {
-        let request = HealthCheckRequest { service: service.to_owned() };
-        let bad = |message: String| Line::failed(service, domain::Reason::HubUnavailable, message);
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
         lines.push(match client.health().check(request).await {
             Ok(answer) => match answer.into_inner().status() {
                 ServingStatus::Serving => Line::passed(service, "serving"),
-                other => bad(format!("is {}", other.as_str_name())),
+                other => Line::unserved(service, &format!("is {}", other.as_str_name())),
             },
-            Err(status) if status.code() == tonic::Code::NotFound => bad("is not served at this address".to_owned()),
-            Err(status) => bad(format!("did not answer: {}", status.message())),
+            Err(status) if status.code() == tonic::Code::NotFound => {
+                Line::unserved(service, "is not served at this address")
+            }
+            Err(status) => Line::unserved(service, &format!("did not answer: {}", status.message())),
         });
     }
     lines
@@ -107,12 +148,19 @@ async fn ledger(client: &Client, context: &Context<'_>) -> Line {
 async fn clusters(client: &Client, context: &Context<'_>) -> Vec<Line> {
     match client.all_clusters().await {
         Ok(list) if list.items.is_empty() => {
-            vec![Line::not_checked("clusters", "there are none: fleet.yaml of the rollout-controller names them")]
+            vec![Line::not_checked(
+                "clusters",
+                "there are none: fleet.yaml of the rollout-controller names them",
+            )]
         }
-        Ok(list) => list.items.iter().flat_map(|cluster| judge::cluster(cluster, context.now)).collect(),
+        Ok(list) => list
+            .items
+            .iter()
+            .flat_map(|cluster| judge::cluster(cluster, context.now))
+            .collect(),
         Err(failure) => {
-            let why = runtime::errors::chain(&failure);
-            vec![Line::failed("clusters", domain::Reason::HubUnavailable, why)]
+            let why = failure.why().unwrap_or_else(|| failure.to_string());
+            vec![Line::unserved("clusters", &why)]
         }
     }
 }
@@ -132,20 +180,31 @@ fn print(screen: &Screen, lines: &[Line]) {
             screen.data(&screen.signed(sign, &crate::table::clean(&text)));
         }
         if let Some((meaning, next)) = words::explain(line.reason) {
-            screen.data(&format!("    {}: {meaning}\n    next: {next}", line.reason));
+            screen.data(&format!("    {}: {meaning}", line.reason));
+            // Who reads this has just run it.
+            if !next.contains("fluxgate check") {
+                screen.data(&format!("    next: {next}"));
+            }
         }
     }
 }
 
 fn conclude(screen: &Screen, lines: &[Line]) -> Result<Exit, Failure> {
     let count = |result: Outcome| lines.iter().filter(|line| line.result == result).count();
-    let (passed, failed, open) =
-        (count(Outcome::Passed), count(Outcome::Failed), count(Outcome::NotChecked));
+    let (passed, failed, open) = (
+        count(Outcome::Passed),
+        count(Outcome::Failed),
+        count(Outcome::NotChecked),
+    );
     let sign = if failed == 0 { Sign::Good } else { Sign::Bad };
     let sum = format!("{passed} passed, {failed} failed, {open} not checked");
     if screen.format() == Format::Json {
-        let counts = json!({ "passed": passed, "failed": failed, "notChecked": open });
-        screen.json(&json!({ "checks": lines, "counts": counts }))?;
+        screen.json(&Answer {
+            checks: lines,
+            passed,
+            failed,
+            not_checked: open,
+        })?;
         screen.hint(sign, &sum);
     } else {
         screen.data(&screen.signed(sign, &sum));

@@ -27,19 +27,31 @@ pub(super) async fn run(args: &DescribeArgs, context: &Context<'_>) -> Result<Ex
             let name = in_collection("decisions", id);
             let doing = format!("getting {name}");
             let answer = client.policies().get_decision(GetDecisionRequest { name }).await;
-            show(context, &answer.map_err(failed(doing))?.into_inner(), describe::decision)?;
+            show(
+                context,
+                &answer.map_err(failed(doing))?.into_inner(),
+                describe::decision,
+            )?;
         }
         Described::Rollout(id) => {
             let name = in_collection("rollouts", id);
             let doing = format!("getting {name}");
             let answer = client.rollouts().get_rollout(GetRolloutRequest { name }).await;
-            show(context, &answer.map_err(failed(doing))?.into_inner(), describe::rollout)?;
+            show(
+                context,
+                &answer.map_err(failed(doing))?.into_inner(),
+                describe::rollout,
+            )?;
         }
         Described::Cluster(name) => {
             let name = in_collection("clusters", name);
             let doing = format!("getting {name}");
             let answer = client.fleet().get_cluster(GetClusterRequest { name }).await;
-            show(context, &answer.map_err(failed(doing))?.into_inner(), describe::cluster)?;
+            show(
+                context,
+                &answer.map_err(failed(doing))?.into_inner(),
+                describe::cluster,
+            )?;
         }
     }
     Ok(Exit::Done)
@@ -52,7 +64,11 @@ async fn story(client: &Client, name: String) -> Result<Story, Failure> {
     let name = exact(&release);
     let verification = verification(client, &name).await?;
     let decisions = client.all_decisions(name).await?.items;
-    Ok(Story { release, verification, decisions })
+    Ok(Story {
+        release,
+        verification,
+        decisions,
+    })
 }
 
 fn show<T: Serialize>(
@@ -63,7 +79,10 @@ fn show<T: Serialize>(
     match context.screen.format() {
         Format::Json => context.screen.json(resource),
         Format::Table | Format::Wide => {
-            let look = Look { wide: context.screen.format() == Format::Wide, now: context.now };
+            let look = Look {
+                wide: context.screen.format() == Format::Wide,
+                now: context.now,
+            };
             context.screen.data(&text(resource, look));
             Ok(())
         }

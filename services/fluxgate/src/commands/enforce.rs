@@ -18,10 +18,17 @@ pub(super) async fn run(args: &EnforceArgs, context: &Context<'_>) -> Result<Exi
         (None, Some(cluster)) => format!("cluster/{}", names::bare(cluster)),
         (None, None) => {
             let instead = "give --wave or --cluster";
-            return Err(Failure::Argument { argument: "enforce without a scope", instead });
+            return Err(Failure::Argument {
+                argument: "enforce without a scope",
+                instead,
+            });
         }
     };
-    let mode = if args.observe { Mode::Observe } else { Mode::Enforce };
+    let mode = if args.observe {
+        Mode::Observe
+    } else {
+        Mode::Enforce
+    };
     let request = EnforceRequest {
         scope: scope.clone(),
         mode: mode.into(),
@@ -33,8 +40,10 @@ pub(super) async fn run(args: &EnforceArgs, context: &Context<'_>) -> Result<Exi
     let answer = answer.map_err(failed(doing))?.into_inner();
     if context.screen.format() == Format::Json {
         context.screen.json(&answer)?;
-    } else {
-        context.screen.data(&effects(&answer, mode).render(context.screen.header(), ""));
+    } else if !answer.clusters.is_empty() {
+        context
+            .screen
+            .data(&effects(&answer, mode).render(context.screen.header(), ""));
     }
     hints(&answer, &scope, mode, context);
     Ok(Exit::Done)
@@ -50,7 +59,10 @@ const fn word(mode: Mode) -> &'static str {
 fn effects(answer: &EnforceResponse, mode: Mode) -> Table {
     let mut table = Table::new(&["CLUSTER", "MODE", "WHY"]);
     for cluster in &answer.clusters {
-        let why = answer.capped.iter().find_map(|line| line.strip_prefix(cluster)?.strip_prefix(": "));
+        let why = answer
+            .capped
+            .iter()
+            .find_map(|line| line.strip_prefix(cluster)?.strip_prefix(": "));
         let row = match why {
             Some(why) => [cluster.clone(), "OBSERVE".to_owned(), format!("capped: {why}")],
             None => [cluster.clone(), word(mode).to_owned(), "-".to_owned()],
@@ -63,15 +75,30 @@ fn effects(answer: &EnforceResponse, mode: Mode) -> Table {
 fn hints(answer: &EnforceResponse, scope: &str, mode: Mode, context: &Context<'_>) {
     let screen = context.screen;
     if answer.sequence == 0 {
-        screen.hint(Sign::Good, &format!("dry run: {} for {scope} would be accepted; nothing was stored", word(mode)));
+        screen.hint(
+            Sign::Good,
+            &format!(
+                "dry run: {} for {scope} would be accepted; nothing was stored",
+                word(mode)
+            ),
+        );
     } else {
         let sequence = answer.sequence;
-        screen.hint(Sign::Good, &format!("{} for {scope} is stored as event {sequence} of the log", word(mode)));
+        screen.hint(
+            Sign::Good,
+            &format!(
+                "{} for {scope} is stored as event {sequence} of the log",
+                word(mode)
+            ),
+        );
     }
     if answer.clusters.is_empty() {
         screen.hint(Sign::Warning, "there is no cluster in this scope yet");
     }
     if mode == Mode::Enforce {
-        screen.hint(Sign::Warning, "an agent's own file can cap its cluster at Observe: see `fluxgate get clusters`");
+        screen.hint(
+            Sign::Warning,
+            "an agent's own file can cap its cluster at Observe: see `fluxgate get clusters`",
+        );
     }
 }

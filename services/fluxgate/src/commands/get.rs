@@ -2,7 +2,6 @@
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use serde_json::json;
 use tonic::Code;
 use wire::audit::v1::ListEntriesRequest;
 use wire::fleet::v1::GetClusterRequest;
@@ -37,7 +36,9 @@ pub(super) async fn run(args: &GetArgs, context: &Context<'_>) -> Result<Exit, F
         (Kind::Clusters, name) => clusters(&client, name, context).await?,
         (Kind::Entries, _) => {
             let list = client.all_entries(filter(args)).await?;
-            show(context, Kind::Entries, list, |items| lists::entries(items, look(context)))?;
+            show(context, Kind::Entries, &list, |items| {
+                lists::entries(items, look(context))
+            })?;
         }
     }
     Ok(Exit::Done)
@@ -46,9 +47,10 @@ pub(super) async fn run(args: &GetArgs, context: &Context<'_>) -> Result<Exit, F
 /// The name that is asked for: behind the slash or as an argument of its own, but not both.
 fn one_name(args: &GetArgs) -> Result<Option<&str>, Failure> {
     match (args.wanted.name.as_deref(), args.name.as_deref()) {
-        (Some(_), Some(_)) => {
-            Err(Failure::Argument { argument: "a second name", instead: "give one name, or none to list all" })
-        }
+        (Some(_), Some(_)) => Err(Failure::Argument {
+            argument: "a second name",
+            instead: "give one name, or none to list all",
+        }),
         (one, other) => Ok(one.or(other)),
     }
 }
@@ -57,7 +59,10 @@ fn refuse_filters(args: &GetArgs, kind: Kind, name: Option<&str>) -> Result<(), 
     let entries = kind == Kind::Entries;
     if entries && name.is_some() {
         let instead = "use --release, --cluster, --decision or --trace";
-        return Err(Failure::Argument { argument: "a name of an entry", instead });
+        return Err(Failure::Argument {
+            argument: "a name of an entry",
+            instead,
+        });
     }
     let release = entries || (kind == Kind::Decisions && name.is_none());
     let given = [
@@ -68,7 +73,8 @@ fn refuse_filters(args: &GetArgs, kind: Kind, name: Option<&str>) -> Result<(), 
     ];
     match given.into_iter().find(|(_, wrong)| *wrong) {
         Some((argument, _)) => {
-            let instead = "--release goes with `get decisions` and `get entries`, the others with `get entries`";
+            let instead =
+                "--release goes with `get decisions` and `get entries`, the others with `get entries`";
             Err(Failure::Argument { argument, instead })
         }
         None => Ok(()),
@@ -78,15 +84,26 @@ fn refuse_filters(args: &GetArgs, kind: Kind, name: Option<&str>) -> Result<(), 
 fn filter(args: &GetArgs) -> ListEntriesRequest {
     ListEntriesRequest {
         release: args.release.as_deref().map(names::release).unwrap_or_default(),
-        cluster: args.cluster.as_deref().map(|name| names::in_collection("clusters", name)).unwrap_or_default(),
-        decision: args.decision.as_deref().map(|id| names::in_collection("decisions", id)).unwrap_or_default(),
+        cluster: args
+            .cluster
+            .as_deref()
+            .map(|name| names::in_collection("clusters", name))
+            .unwrap_or_default(),
+        decision: args
+            .decision
+            .as_deref()
+            .map(|id| names::in_collection("decisions", id))
+            .unwrap_or_default(),
         trace_id: args.trace.clone().unwrap_or_default(),
         ..ListEntriesRequest::default()
     }
 }
 
 fn look(context: &Context<'_>) -> Look {
-    Look { wide: context.screen.format() == Format::Wide, now: context.now }
+    Look {
+        wide: context.screen.format() == Format::Wide,
+        now: context.now,
+    }
 }
 
 async fn releases(client: &Client, name: Option<&str>, context: &Context<'_>) -> Result<(), Failure> {
@@ -99,25 +116,34 @@ async fn releases(client: &Client, name: Option<&str>, context: &Context<'_>) ->
             if context.screen.format() == Format::Json {
                 return context.screen.json(&release);
             }
-            List { items: vec![release], next_page_token: String::new() }
+            List {
+                items: vec![release],
+                next_page_token: String::new(),
+            }
         }
         None => client.all_releases().await?,
     };
     if context.screen.format() == Format::Json {
-        return show(context, Kind::Releases, list, |_| Table::default());
+        return show(context, Kind::Releases, &list, |_| Table::default());
     }
-    let decisions = client.all_decisions(name.map(names::release).unwrap_or_default()).await?.items;
+    let decisions = client
+        .all_decisions(name.map(names::release).unwrap_or_default())
+        .await?
+        .items;
     let verifications = verifications(client, &list.items).await?;
-    show(context, Kind::Releases, list, |items| {
+    show(context, Kind::Releases, &list, |items| {
         lists::releases(items, &verifications, &decisions, look(context))
     })
 }
 
 /// The verification of each release, in the same order; none where the verifier has not heard of it.
 async fn verifications(client: &Client, releases: &[Release]) -> Result<Vec<Option<Verification>>, Failure> {
-    let names: Vec<String> = releases.iter().map(|release| exact(release)).collect();
+    let names: Vec<String> = releases.iter().map(exact).collect();
     let asked = names.iter().map(|name| verification(client, name));
-    futures::stream::iter(asked).buffered(AT_A_TIME).try_collect().await
+    futures::stream::iter(asked)
+        .buffered(AT_A_TIME)
+        .try_collect()
+        .await
 }
 
 /// The name with the digest in it, which names this release and no other.
@@ -142,21 +168,31 @@ async fn decisions(
     let Some(name) = name else {
         let release = args.release.as_deref().map(names::release).unwrap_or_default();
         let list = client.all_decisions(release).await?;
-        return show(context, Kind::Decisions, list, |items| lists::decisions(items, look(context)));
+        return show(context, Kind::Decisions, &list, |items| {
+            lists::decisions(items, look(context))
+        });
     };
     let name = names::in_collection("decisions", name);
     let doing = format!("getting {name}");
     let answer = client.policies().get_decision(GetDecisionRequest { name }).await;
-    one(context, answer.map_err(failed(doing))?.into_inner(), |items| lists::decisions(items, look(context)))
+    one(context, answer.map_err(failed(doing))?.into_inner(), |items| {
+        lists::decisions(items, look(context))
+    })
 }
 
 async fn policies(client: &Client, name: Option<&str>, context: &Context<'_>) -> Result<(), Failure> {
     let mut list = client.all_policies().await?;
     let Some(name) = name else {
-        return show(context, Kind::Policies, list, |items| lists::policies(items, look(context)));
+        return show(context, Kind::Policies, &list, |items| {
+            lists::policies(items, look(context))
+        });
     };
     let name = names::in_collection("policies", name);
-    match list.items.iter().position(|policy| policy.policy == names::bare(&name)) {
+    match list
+        .items
+        .iter()
+        .position(|policy| policy.policy == names::bare(&name))
+    {
         Some(index) => {
             let policy = list.items.swap_remove(index);
             one(context, policy, |items| lists::policies(items, look(context)))
@@ -168,23 +204,31 @@ async fn policies(client: &Client, name: Option<&str>, context: &Context<'_>) ->
 async fn rollouts(client: &Client, name: Option<&str>, context: &Context<'_>) -> Result<(), Failure> {
     let Some(name) = name else {
         let list = client.all_rollouts().await?;
-        return show(context, Kind::Rollouts, list, |items| lists::rollouts(items, look(context)));
+        return show(context, Kind::Rollouts, &list, |items| {
+            lists::rollouts(items, look(context))
+        });
     };
     let name = names::in_collection("rollouts", name);
     let doing = format!("getting {name}");
     let answer = client.rollouts().get_rollout(GetRolloutRequest { name }).await;
-    one(context, answer.map_err(failed(doing))?.into_inner(), |items| lists::rollouts(items, look(context)))
+    one(context, answer.map_err(failed(doing))?.into_inner(), |items| {
+        lists::rollouts(items, look(context))
+    })
 }
 
 async fn clusters(client: &Client, name: Option<&str>, context: &Context<'_>) -> Result<(), Failure> {
     let Some(name) = name else {
         let list = client.all_clusters().await?;
-        return show(context, Kind::Clusters, list, |items| lists::clusters(items, look(context)));
+        return show(context, Kind::Clusters, &list, |items| {
+            lists::clusters(items, look(context))
+        });
     };
     let name = names::in_collection("clusters", name);
     let doing = format!("getting {name}");
     let answer = client.fleet().get_cluster(GetClusterRequest { name }).await;
-    one(context, answer.map_err(failed(doing))?.into_inner(), |items| lists::clusters(items, look(context)))
+    one(context, answer.map_err(failed(doing))?.into_inner(), |items| {
+        lists::clusters(items, look(context))
+    })
 }
 
 /// Shows one resource: as JSON itself, as a table with one row.
@@ -196,7 +240,9 @@ fn one<T: Serialize>(
     match context.screen.format() {
         Format::Json => context.screen.json(&item),
         Format::Table | Format::Wide => {
-            context.screen.data(&table(&[item]).render(context.screen.header(), ""));
+            context
+                .screen
+                .data(&table(&[item]).render(context.screen.header(), ""));
             Ok(())
         }
     }
@@ -205,13 +251,13 @@ fn one<T: Serialize>(
 fn show<T: Serialize>(
     context: &Context<'_>,
     kind: Kind,
-    list: List<T>,
+    list: &List<T>,
     table: impl FnOnce(&[T]) -> Table,
 ) -> Result<(), Failure> {
     let screen = context.screen;
     match screen.format() {
         Format::Json => {
-            screen.json(&json!({ "items": list.items, "nextPageToken": list.next_page_token }))?;
+            screen.json(list)?;
         }
         Format::Table | Format::Wide if list.items.is_empty() => {
             screen.hint(Sign::Warning, &format!("there are no {kind}"));
@@ -219,7 +265,10 @@ fn show<T: Serialize>(
         Format::Table | Format::Wide => screen.data(&table(&list.items).render(screen.header(), "")),
     }
     if !list.next_page_token.is_empty() {
-        screen.hint(Sign::Warning, &format!("there are more than {MOST} {kind}: these are the first"));
+        screen.hint(
+            Sign::Warning,
+            &format!("there are more than {MOST} {kind}: these are the first"),
+        );
     }
     Ok(())
 }

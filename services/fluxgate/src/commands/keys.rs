@@ -22,12 +22,16 @@ pub(super) fn run(args: &KeysArgs, context: &Context<'_>) -> Result<Exit, Failur
             let (key, private) = keys::show(file)?;
             match context.screen.format() {
                 Format::Json => {
-                    context.screen.json(&json!({ "fingerprint": key.fingerprint(), "private": private }))?;
+                    context
+                        .screen
+                        .json(&json!({ "fingerprint": key.fingerprint(), "private": private }))?;
                 }
                 Format::Table | Format::Wide => context.screen.data(&key.fingerprint()),
             }
             if private {
-                context.screen.hint(Sign::Warning, "this file holds a private key: keep it secret");
+                context
+                    .screen
+                    .hint(Sign::Warning, "this file holds a private key: keep it secret");
             }
         }
         KeysCommand::Agent { out } => {
@@ -38,7 +42,10 @@ pub(super) fn run(args: &KeysArgs, context: &Context<'_>) -> Result<Exit, Failur
                     context.screen.data(&format!("agentKey: {}", key.fingerprint()));
                 }
             }
-            let next = format!("{} is the agent's alone; the line above belongs into fleet.yaml", out.display());
+            let next = format!(
+                "{} is the agent's alone; the line above belongs into fleet.yaml",
+                out.display()
+            );
             context.screen.hint(Sign::Good, &next);
         }
     }
@@ -48,8 +55,11 @@ pub(super) fn run(args: &KeysArgs, context: &Context<'_>) -> Result<Exit, Failur
 fn show_made(dir: &Path, made: &Made, demo: bool, context: &Context<'_>) -> Result<(), Failure> {
     let screen = context.screen;
     if screen.format() == Format::Json {
-        let roles: serde_json::Map<_, _> =
-            made.roles.iter().map(|(role, key)| (role.to_string(), key.fingerprint().into())).collect();
+        let roles: serde_json::Map<_, _> = made
+            .roles
+            .iter()
+            .map(|(role, key)| (role.to_string(), key.fingerprint().into()))
+            .collect();
         return screen.json(&json!({
             "root": made.root.fingerprint(),
             "roles": roles,
@@ -61,14 +71,27 @@ fn show_made(dir: &Path, made: &Made, demo: bool, context: &Context<'_>) -> Resu
     let mut table = Table::new(&["KEY", "FINGERPRINT", "MAY ACT UNTIL"]);
     table.row(["root".to_owned(), made.root.fingerprint(), "replaced".to_owned()]);
     for (role, key) in &made.roles {
-        table.row([role.to_string(), key.fingerprint(), format!("{:.0}", made.not_after)]);
+        table.row([
+            role.to_string(),
+            key.fingerprint(),
+            format!("{:.0}", made.not_after),
+        ]);
     }
     screen.data(&table.render(screen.header(), ""));
-    screen.hint(Sign::Good, &format!("{} files written to {}", made.files.len(), dir.display()));
+    screen.hint(
+        Sign::Good,
+        &format!("{} files written to {}", made.files.len(), dir.display()),
+    );
     if demo {
-        screen.hint(Sign::Warning, "DEMO keys: everything decided under them is marked, and most agents refuse it");
+        screen.hint(
+            Sign::Warning,
+            "DEMO keys: everything decided under them is marked, and most agents refuse it",
+        );
     }
-    screen.hint(Sign::Warning, "root.key: keep offline; it is needed only to sign the next bundle");
+    screen.hint(
+        Sign::Warning,
+        "root.key: keep offline; it is needed only to sign the next bundle",
+    );
     let next = format!(
         "next: give root.pub and one ROLE.key to each service, root.pub to each agent, then run\n  fluxgate migrate --nats URL --bundle {}",
         dir.join(keys::BUNDLE).display()

@@ -3,10 +3,11 @@
 use wire::release::v1::ReconcileReleasesRequest;
 
 use super::Context;
-use crate::cli::{Format, Reconciled, ReconcileArgs};
+use crate::cli::{Format, ReconcileArgs, Reconciled};
 use crate::client::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::names;
 use crate::output::Sign;
 use crate::table::Table;
 
@@ -18,7 +19,12 @@ pub(super) async fn run(args: &ReconcileArgs, context: &Context<'_>) -> Result<E
         request_id: uuid::Uuid::new_v4().to_string(),
         validate_only: args.dry_run,
     };
-    let answer = context.connect().await?.releases().reconcile_releases(request).await;
+    let answer = context
+        .connect()
+        .await?
+        .releases()
+        .reconcile_releases(request)
+        .await;
     let answer = answer.map_err(failed("reconciling releases"))?.into_inner();
     if screen.format() == Format::Json {
         screen.json(&answer)?;
@@ -26,7 +32,12 @@ pub(super) async fn run(args: &ReconcileArgs, context: &Context<'_>) -> Result<E
         let mut table = Table::new(&["RELEASE", "ANNOUNCED"]);
         for release in &answer.releases {
             let announced = answer.announced.contains(release);
-            table.row([release.clone(), if announced { "now" } else { "-" }.to_owned()]);
+            let others = answer.releases.iter().map(String::as_str);
+            let name = match screen.format() {
+                Format::Wide => release.clone(),
+                Format::Table | Format::Json => names::among(release, others),
+            };
+            table.row([name, if announced { "now" } else { "-" }.to_owned()]);
         }
         screen.data(&table.render(screen.header(), ""));
     }

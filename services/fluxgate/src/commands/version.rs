@@ -15,10 +15,14 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit, Failure> {
     let commit = option_env!("FLUXGATE_COMMIT").unwrap_or("unknown");
     match context.screen.format() {
         Format::Json => {
-            context.screen.json(&json!({ "version": version, "commit": commit, "api": [API] }))?;
+            context
+                .screen
+                .json(&json!({ "version": version, "commit": commit, "api": [API] }))?;
         }
         Format::Table | Format::Wide => {
-            context.screen.data(&format!("fluxgate {version}\ncommit   {commit}\napi      {API}"));
+            context
+                .screen
+                .data(&format!("fluxgate {version}\ncommit   {commit}\napi      {API}"));
         }
     }
     Ok(Exit::Done)

@@ -24,18 +24,26 @@ pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
     assignment(&mut page, cluster, look);
     page.section("Health");
     match &cluster.health {
-        Some(health) => symptoms(&mut page, health, look),
+        Some(health) => {
+            symptoms(&mut page, health, look);
+            if lists::health(cluster, look) == "UNKNOWN" {
+                page.line("The agent has been silent since: how the cluster is now is UNKNOWN.");
+            }
+        }
         None => page.line("- (never judged)"),
     }
     waits(&mut page, cluster);
-    page.section("What to do");
-    page.reasons(codes(cluster));
+    page.reasons(codes(cluster), "Nothing to do.");
     page.text()
 }
 
 fn member(page: &mut Page, cluster: &Cluster) {
     let Some(member) = &cluster.member else { return };
-    let labels: Vec<String> = member.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<String> = member
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     page.field("Labels", &or_nothing(&labels.join(", ")));
     page.field("Max mode", &words::mode(member.max_mode));
     page.field("Agent key", &member.agent_key);
@@ -50,7 +58,17 @@ fn heartbeat(page: &mut Page, cluster: &Cluster, look: Look) {
         Some(heartbeat) => {
             let sent = instant_and_age(heartbeat.send_time, look.now);
             let observations = heartbeat.observations;
-            page.field("Heartbeat", &format!("{sent}, {observations} observations since the task"));
+            page.field(
+                "Heartbeat",
+                &format!("{sent}, {observations} observations since the task"),
+            );
+            if !heartbeat.alarm_reason.is_empty() {
+                let (reason, detail) = (&heartbeat.alarm_reason, &heartbeat.alarm_detail);
+                page.field(
+                    "Alarm",
+                    &format!("{reason}: an assignment was not genuine: {detail}"),
+                );
+            }
         }
         None => page.field("Heartbeat", "- (the agent has never been heard)"),
     }
@@ -64,11 +82,21 @@ fn facts(page: &mut Page, cluster: &Cluster, look: Look) {
     };
     page.line(&format!("seen {}", instant_and_age(facts.observe_time, look.now)));
     let (kubernetes, installer) = (or_nothing(&facts.kubernetes), or_nothing(&facts.installer));
-    page.line(&crate::table::clean(&format!("Kubernetes {kubernetes}, installed by {installer}")));
+    page.line(&crate::table::clean(&format!(
+        "Kubernetes {kubernetes}, installed by {installer}"
+    )));
     let mut table = Table::new(&["COMPONENT", "IMAGE", "RUNNING DIGESTS"]);
     for component in &facts.components {
-        let ids: Vec<String> = component.image_ids.iter().map(|id| words::digest(Some(id))).collect();
-        table.row([component.component.clone(), component.image.clone(), or_nothing(&ids.join(", "))]);
+        let ids: Vec<String> = component
+            .image_ids
+            .iter()
+            .map(|id| words::digest(Some(id)))
+            .collect();
+        table.row([
+            component.component.clone(),
+            component.image.clone(),
+            or_nothing(&ids.join(", ")),
+        ]);
     }
     page.table(&table);
     let mut table = Table::new(&["CRD", "VERSIONS", "STORAGE", "STORED"]);
@@ -94,10 +122,20 @@ fn assignment(page: &mut Page, cluster: &Cluster, look: Look) {
         Action::Stop => "STOP: begin nothing".to_owned(),
         Action::Unspecified => "UNSPECIFIED".to_owned(),
     };
-    let text = format!("epoch {}: {action}, mode {}", assignment.epoch, words::mode(assignment.mode));
+    let text = format!(
+        "epoch {}: {action}, mode {}",
+        assignment.epoch,
+        words::mode(assignment.mode)
+    );
     page.line(&crate::table::clean(&text));
-    page.line(&format!("rollout {}", crate::table::clean(&or_nothing(&assignment.rollout))));
-    let (from, until) = (instant(assignment.issue_time), instant_and_age(assignment.expire_time, look.now));
+    page.line(&format!(
+        "rollout {}",
+        crate::table::clean(&or_nothing(&assignment.rollout))
+    ));
+    let (from, until) = (
+        instant(assignment.issue_time),
+        instant_and_age(assignment.expire_time, look.now),
+    );
     page.line(&format!("from {from} until {until}"));
     let mut table = Table::new(&["TIME", "EPOCH", "REPORT", "REASON", "HEALTH", "DETAIL"]);
     for report in &cluster.reports {
@@ -109,7 +147,11 @@ fn assignment(page: &mut Page, cluster: &Cluster, look: Look) {
             ReportKind::WouldUpgrade => "WOULD_UPGRADE",
             ReportKind::Finished => "FINISHED",
         };
-        let health = if report.kind() == ReportKind::Finished { words::health(report.health) } else { String::new() };
+        let health = if report.kind() == ReportKind::Finished {
+            words::health(report.health)
+        } else {
+            String::new()
+        };
         table.row([
             instant(report.send_time),
             report.epoch.to_string(),
@@ -123,14 +165,25 @@ fn assignment(page: &mut Page, cluster: &Cluster, look: Look) {
 }
 
 fn symptoms(page: &mut Page, health: &HealthReport, look: Look) {
-    let (word, seen) = (words::health(health.health), instant_and_age(health.observe_time, look.now));
-    page.line(&format!("{} for epoch {}, judged {seen}", crate::table::paint(&word), health.epoch));
+    let (word, seen) = (
+        words::health(health.health),
+        instant_and_age(health.observe_time, look.now),
+    );
+    page.line(&format!(
+        "{} for epoch {}, judged {seen}",
+        crate::table::paint(&word),
+        health.epoch
+    ));
     if health.symptoms.is_empty() {
         return;
     }
     let mut table = Table::new(&["SYMPTOM", "OBJECT", "DETAIL"]);
     for symptom in &health.symptoms {
-        table.row([symptom.reason.clone(), or_nothing(&symptom.object), or_nothing(&symptom.detail)]);
+        table.row([
+            symptom.reason.clone(),
+            or_nothing(&symptom.object),
+            or_nothing(&symptom.detail),
+        ]);
     }
     page.table(&table);
 }
@@ -149,5 +202,12 @@ fn codes(cluster: &Cluster) -> impl Iterator<Item = &str> {
     let reports = cluster.reports.iter().map(|report| report.reason.as_str());
     let symptoms = cluster.health.iter().flat_map(|health| &health.symptoms);
     let waits = cluster.waits.iter().map(|wait| wait.reason.as_str());
-    reports.chain(symptoms.map(|symptom| symptom.reason.as_str())).chain(waits)
+    let alarm = cluster
+        .heartbeat
+        .iter()
+        .map(|heartbeat| heartbeat.alarm_reason.as_str());
+    alarm
+        .chain(reports)
+        .chain(symptoms.map(|symptom| symptom.reason.as_str()))
+        .chain(waits)
 }

@@ -31,15 +31,17 @@ pub(crate) fn release(story: &Story, look: Look) -> String {
     page.field("Discovered", &instant_and_age(release.discover_time, look.now));
     page.field("Trace id", &release.trace_id);
     if release.tag_moved {
-        page.field("Tag moved", "yes: another digest was seen for this version before");
+        page.field(
+            "Tag moved",
+            "yes: another digest was seen for this version before",
+        );
     }
     verification(&mut page, story.verification.as_ref(), look);
     for evidence in failures(story) {
         failure(&mut page, evidence);
     }
     decisions(&mut page, &story.decisions, look);
-    page.section("What to do");
-    page.reasons(codes(story).into_iter());
+    page.reasons(codes(story), otherwise(story));
     page.text()
 }
 
@@ -50,7 +52,10 @@ fn verification(page: &mut Page, verification: Option<&Verification>, look: Look
         return;
     };
     page.field("Verified", summary_result(summary));
-    page.field("Verified at", &instant_and_age(verification.verify_time, look.now));
+    page.field(
+        "Verified at",
+        &instant_and_age(verification.verify_time, look.now),
+    );
     page.field("Attempt", &summary.attempt.to_string());
     page.field("Contents", &words::digest(summary.contents.as_ref()));
     page.section("Checks");
@@ -68,9 +73,25 @@ fn verification(page: &mut Page, verification: Option<&Verification>, look: Look
     page.table(&table);
 }
 
+/// What to do where no reason code says it.
+fn otherwise(story: &Story) -> &'static str {
+    let summary = story
+        .verification
+        .as_ref()
+        .and_then(|verification| verification.summary.as_ref());
+    if summary.is_none() || story.decisions.is_empty() {
+        "Wait: this goes on by itself. `fluxgate check` shows whether the services are well."
+    } else {
+        "Nothing to do."
+    }
+}
+
 /// Evidence of what did not pass.
 fn failures(story: &Story) -> impl Iterator<Item = &Evidence> {
-    let all = story.verification.iter().flat_map(|verification| &verification.evidence);
+    let all = story
+        .verification
+        .iter()
+        .flat_map(|verification| &verification.evidence);
     all.filter(|evidence| evidence.result() != CheckResult::Passed)
 }
 
@@ -83,7 +104,11 @@ fn failure(page: &mut Page, evidence: &Evidence) {
         paint(&result),
         clean(&evidence.reason)
     ));
-    page.line(&format!("{}@{}", clean(&evidence.image), words::digest(evidence.digest.as_ref())));
+    page.line(&format!(
+        "{}@{}",
+        clean(&evidence.image),
+        words::digest(evidence.digest.as_ref())
+    ));
     if !evidence.detail.is_empty() {
         page.line(&clean(&evidence.detail));
     }
@@ -100,17 +125,31 @@ fn identities(expected: Option<&IdentityProfile>, found: Option<&SignerIdentity>
     let names = &expected.subject_alternative_names;
     let name = &found.subject_alternative_name;
     let mark = |same: bool| if same { "" } else { "≠" }.to_owned();
-    table.row([mark(names.contains(name)), "SAN".to_owned(), or_nothing(&names.join(" or ")), or_nothing(name)]);
+    table.row([
+        mark(names.contains(name)),
+        "SAN".to_owned(),
+        or_nothing(&names.join(" or ")),
+        or_nothing(name),
+    ]);
     let fields = [
         ("issuer", &expected.issuer, &found.issuer),
-        ("source repository", &expected.source_repository, &found.source_repository),
+        (
+            "source repository",
+            &expected.source_repository,
+            &found.source_repository,
+        ),
         ("ref", &expected.source_ref, &found.source_ref),
         ("trigger", &expected.trigger, &found.trigger),
     ];
     for (field, expected, found) in fields {
         // A claim that is not expected is not compared.
         let same = expected.is_empty() || expected == found;
-        table.row([mark(same), field.to_owned(), or_nothing(expected), or_nothing(found)]);
+        table.row([
+            mark(same),
+            field.to_owned(),
+            or_nothing(expected),
+            or_nothing(found),
+        ]);
     }
     table
 }
@@ -118,7 +157,9 @@ fn identities(expected: Option<&IdentityProfile>, found: Option<&SignerIdentity>
 fn decisions(page: &mut Page, views: &[DecisionView], look: Look) {
     if views.is_empty() {
         page.section("Decisions");
-        page.line("- (no policy has decided yet: there is no cluster with facts, or the verifier is at work)");
+        page.line(
+            "- (no policy has decided yet: there is no cluster with facts, or the verifier is at work)",
+        );
     }
     for view in views {
         let Some(decision) = &view.decision else { continue };
@@ -137,9 +178,16 @@ fn decisions(page: &mut Page, views: &[DecisionView], look: Look) {
 /// Reason codes of everything that is not as it must be.
 fn codes(story: &Story) -> Vec<&str> {
     let mut codes: Vec<&str> = failures(story).map(|evidence| evidence.reason.as_str()).collect();
-    let summary = story.verification.iter().filter_map(|verification| verification.summary.as_ref());
+    let summary = story
+        .verification
+        .iter()
+        .filter_map(|verification| verification.summary.as_ref());
     let lines = summary.flat_map(|summary| &summary.checks);
-    codes.extend(lines.filter(|l| l.result() != CheckResult::Passed).map(|line| line.reason.as_str()));
+    codes.extend(
+        lines
+            .filter(|l| l.result() != CheckResult::Passed)
+            .map(|line| line.reason.as_str()),
+    );
     for decision in story.decisions.iter().filter_map(|view| view.decision.as_ref()) {
         codes.extend(reasons_of(decision));
     }

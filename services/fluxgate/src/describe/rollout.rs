@@ -1,6 +1,6 @@
 //! A rollout: its waves, their clusters, what is waited for.
 
-use wire::rollout::v1::{Rollout, RolloutStarted, Wave, WaveState};
+use wire::rollout::v1::{Rollout, RolloutEnd, RolloutStarted, Wave, WaveState};
 
 use super::{Look, Page};
 use crate::lists::{rollout_state, rollout_waits};
@@ -39,15 +39,26 @@ pub(crate) fn rollout(rollout: &Rollout, look: Look) -> String {
         ]);
     }
     page.table(&table);
-    page.section("What to do");
-    page.reasons(rollout_waits(rollout).map(|wait| wait.reason.as_str()));
+    let halted = rollout
+        .finished
+        .as_ref()
+        .is_some_and(|finished| finished.end() == RolloutEnd::Halted);
+    let otherwise = if halted {
+        "Nothing more is begun. See what was wrong: `fluxgate get clusters`, `fluxgate describe clusters/NAME`."
+    } else {
+        "Nothing to do."
+    };
+    page.reasons(rollout_waits(rollout).map(|wait| wait.reason.as_str()), otherwise);
     page.text()
 }
 
 fn waves(rollout: &Rollout) -> Table {
     let mut table = Table::new(&["WAVE", "STATE", "POLICY", "CLUSTERS", "AT ONCE", "BAKE"]);
     for wave in &rollout.waves {
-        let snapshot = rollout.started.as_ref().and_then(|started| snapshot(started, wave));
+        let snapshot = rollout
+            .started
+            .as_ref()
+            .and_then(|started| snapshot(started, wave));
         let bake = snapshot.and_then(|snapshot| snapshot.bake_duration);
         let bake = wire::time::read_duration("bake_duration", bake).map(words::span);
         let of = |value: Option<String>| value.unwrap_or_else(|| NOTHING.to_owned());
@@ -63,10 +74,7 @@ fn waves(rollout: &Rollout) -> Table {
     table
 }
 
-fn snapshot<'a>(
-    started: &'a RolloutStarted,
-    wave: &Wave,
-) -> Option<&'a wire::rollout::v1::WaveSnapshot> {
+fn snapshot<'a>(started: &'a RolloutStarted, wave: &Wave) -> Option<&'a wire::rollout::v1::WaveSnapshot> {
     started.waves.iter().find(|snapshot| snapshot.wave == wave.wave)
 }
 

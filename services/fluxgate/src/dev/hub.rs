@@ -21,11 +21,18 @@ use crate::keys::role_key;
 pub(super) async fn prepare(server: &Server, state: &State) -> Result<(), DevError> {
     let settings = NatsConfig::open(server.url()).settings("fluxgate dev");
     let client = bus::connect(&settings).await.map_err(DevError::Connect)?;
-    let settings = bus::streams::Settings { monitor_url: server.monitor(), ..Default::default() };
-    bus::streams::migrate(&client, &settings).await.map_err(DevError::Streams)?;
+    let settings = bus::streams::Settings {
+        monitor_url: server.monitor(),
+        ..Default::default()
+    };
+    bus::streams::migrate(&client, &settings)
+        .await
+        .map_err(DevError::Streams)?;
     let path = state.keys.join("bundle.json");
     let bytes = std::fs::read(&path).map_err(|source| DevError::File { path, source })?;
-    bundle::publish(&JetStreamLog::new(&client), &bytes).await.map_err(DevError::Bundle)
+    bundle::publish(&JetStreamLog::new(&client), &bytes)
+        .await
+        .map_err(DevError::Bundle)
 }
 
 /// Everything that is needed to start a service.
@@ -42,7 +49,11 @@ pub(super) async fn start(
     config: &DevConfig,
     (clock, shutdown): (Clock, Shutdown),
 ) -> Result<Host, DevError> {
-    let mut starter = Starter { server, state, host: Host::new(clock, shutdown) };
+    let mut starter = Starter {
+        server,
+        state,
+        host: Host::new(clock, shutdown),
+    };
     starter.audit_log().await?;
     let watcher = release_watcher::Settings {
         range: config.range.clone(),
@@ -50,25 +61,48 @@ pub(super) async fn start(
         registry: config.registry.clone(),
     };
     let hub = starter.join(release_watcher::NAME, None).await?;
-    started(release_watcher::NAME, release_watcher::start(hub, watcher, &mut starter.host))?;
+    started(
+        release_watcher::NAME,
+        release_watcher::start(hub, watcher, &mut starter.host),
+    )?;
     let verifier = signature_verifier::Settings {
         registry: config.registry.clone(),
         ..signature_verifier::Settings::new(state.trust_root.clone())
     };
-    let hub = starter.join(signature_verifier::NAME, Some(Role::Verifier)).await?;
-    started(signature_verifier::NAME, signature_verifier::start(hub, verifier, &mut starter.host))?;
-    let engine =
-        policy_engine::Settings { trust_root: state.trust_root.clone(), policies: state.policies.clone() };
+    let hub = starter
+        .join(signature_verifier::NAME, Some(Role::Verifier))
+        .await?;
+    started(
+        signature_verifier::NAME,
+        signature_verifier::start(hub, verifier, &mut starter.host),
+    )?;
+    let engine = policy_engine::Settings {
+        trust_root: state.trust_root.clone(),
+        policies: state.policies.clone(),
+    };
     let hub = starter.join(policy_engine::NAME, Some(Role::Policy)).await?;
-    started(policy_engine::NAME, policy_engine::start(hub, engine, &mut starter.host))?;
-    let controller =
-        rollout_controller::Settings { fleet: state.fleet.clone(), strategy: state.strategy.clone() };
-    let hub = starter.join(rollout_controller::NAME, Some(Role::Controller)).await?;
-    started(rollout_controller::NAME, rollout_controller::start(hub, controller, &mut starter.host))?;
+    started(
+        policy_engine::NAME,
+        policy_engine::start(hub, engine, &mut starter.host),
+    )?;
+    let controller = rollout_controller::Settings {
+        fleet: state.fleet.clone(),
+        strategy: state.strategy.clone(),
+    };
+    let hub = starter
+        .join(rollout_controller::NAME, Some(Role::Controller))
+        .await?;
+    started(
+        rollout_controller::NAME,
+        rollout_controller::start(hub, controller, &mut starter.host),
+    )?;
     Ok(starter.host)
 }
 
-fn started<E: Error + Send + Sync + 'static>(name: &'static str, result: Result<(), E>) -> Result<(), DevError> {
+fn started<E: Error + Send + Sync + 'static>(
+    name: &'static str,
+    result: Result<(), E>,
+) -> Result<(), DevError> {
     result.map_err(|error| DevError::Start(name, Box::new(error)))
 }
 
@@ -80,7 +114,10 @@ impl Starter<'_> {
     async fn join(&self, name: &'static str, role: Option<Role>) -> Result<Hub, DevError> {
         let config = HubConfig {
             nats: NatsConfig::open(self.server.url()),
-            trust: TrustConfig { root_key: self.state.keys.join("root.pub"), lowest_bundle: 1 },
+            trust: TrustConfig {
+                root_key: self.state.keys.join("root.pub"),
+                lowest_bundle: 1,
+            },
             key: role.map(|role| self.key(role)),
             state: Some(self.state.folder.join("views")),
         };
@@ -105,7 +142,9 @@ impl Starter<'_> {
             monitoring_url: self.server.monitor(),
             pace: Pace::default(),
         });
-        let service = opened.await.map_err(|error| DevError::Start(name, Box::new(error)))?;
+        let service = opened
+            .await
+            .map_err(|error| DevError::Start(name, Box::new(error)))?;
         self.host.grpc.add(audit_log::grpc::server(service.clone()));
         let shutdown = self.host.shutdown.clone();
         self.host.spawn(name, async move { service.run(shutdown).await });

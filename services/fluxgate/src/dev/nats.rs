@@ -28,8 +28,12 @@ pub(super) struct Server {
 
 impl Server {
     /// One that somebody else runs.
-    pub(super) const fn running(url: String) -> Self {
-        Self { url, monitor: None, child: None }
+    pub(super) const fn running(url: String, monitor: Option<String>) -> Self {
+        Self {
+            url,
+            monitor,
+            child: None,
+        }
     }
 
     /// Starts one with its streams in this folder, on free ports.
@@ -38,7 +42,10 @@ impl Server {
     /// If there is no program, or it does not answer in time.
     pub(super) async fn start(program: Option<PathBuf>, folder: &Path) -> Result<Self, DevError> {
         let program = program.or_else(find).ok_or(DevError::NoNats)?;
-        let failed = |source| DevError::File { path: folder.to_owned(), source };
+        let failed = |source| DevError::File {
+            path: folder.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let (port, monitor) = (free_port().map_err(failed)?, free_port().map_err(failed)?);
         let log = folder.join("nats.log");
@@ -66,7 +73,11 @@ impl Server {
             monitor: Some(format!("http://127.0.0.1:{monitor}")),
             child: Some(child),
         };
-        if server.answers(port).await { Ok(server) } else { Err(DevError::Nats { log }) }
+        if server.answers(port).await {
+            Ok(server)
+        } else {
+            Err(DevError::Nats { log })
+        }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -84,7 +95,10 @@ impl Server {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 return true;
             }
-            let ended = self.child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
+            let ended = self
+                .child
+                .as_mut()
+                .is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
             if ended {
                 return false;
             }
@@ -95,7 +109,9 @@ impl Server {
 
     /// Ends it, if it is ours, and waits until it has written everything.
     pub(super) async fn stop(mut self) {
-        let Some(mut child) = self.child.take() else { return };
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended by itself: then there is nothing to signal.
@@ -134,9 +150,14 @@ fn find() -> Option<PathBuf> {
 /// only if that could not be done, with why.
 #[must_use]
 pub fn tether(arguments: &[OsString]) -> std::io::Error {
-    let usage = || std::io::Error::other("__tether is how `fluxgate dev` starts its parts; it is not for people");
-    let [parent, program, rest @ ..] = arguments else { return usage() };
-    let Some(parent) = parent.to_str().and_then(|text| text.parse::<i32>().ok()) else { return usage() };
+    let usage =
+        || std::io::Error::other("__tether is how `fluxgate dev` starts its parts; it is not for people");
+    let [parent, program, rest @ ..] = arguments else {
+        return usage();
+    };
+    let Some(parent) = parent.to_str().and_then(|text| text.parse::<i32>().ok()) else {
+        return usage();
+    };
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }

@@ -70,7 +70,10 @@ impl State {
             config.policies.clone()
         };
         let strategy = include_str!("../../../../deploy/strategy-default.yaml");
-        let trust_root = config.trust_root.clone().unwrap_or_else(|| folder.join("trusted_root.json"));
+        let trust_root = config
+            .trust_root
+            .clone()
+            .unwrap_or_else(|| folder.join("trusted_root.json"));
         if !trust_root.exists() {
             return Err(DevError::NoTrustRoot(trust_root));
         }

@@ -10,7 +10,11 @@ use crate::words::{self, NOTHING, age, at, or_nothing};
 /// Clusters, as they come.
 pub(crate) fn clusters(items: &[Cluster], look: Look) -> Table {
     let headers = ["NAME", "VERSION", "WAVE", "MODE", "HEALTH", "STATE"];
-    let mut table = table(look, &headers, &["KUBERNETES", "INSTALLER", "BASELINE", "EPOCH", "HEARTBEAT"]);
+    let mut table = table(
+        look,
+        &headers,
+        &["KUBERNETES", "INSTALLER", "BASELINE", "EPOCH", "HEARTBEAT"],
+    );
     for item in items {
         let cells = [
             names::bare(&item.name).to_owned(),
@@ -25,8 +29,13 @@ pub(crate) fn clusters(items: &[Cluster], look: Look) -> Table {
             facts.map_or_else(|| NOTHING.to_owned(), |facts| or_nothing(&facts.kubernetes)),
             facts.map_or_else(|| NOTHING.to_owned(), |facts| or_nothing(&facts.installer)),
             or_nothing(&item.baseline),
-            item.assignment.as_ref().map_or_else(|| NOTHING.to_owned(), |a| a.epoch.to_string()),
-            age(item.heartbeat.as_ref().and_then(|heartbeat| heartbeat.send_time), look.now),
+            item.assignment
+                .as_ref()
+                .map_or_else(|| NOTHING.to_owned(), |a| a.epoch.to_string()),
+            age(
+                item.heartbeat.as_ref().and_then(|heartbeat| heartbeat.send_time),
+                look.now,
+            ),
         ];
         row(&mut table, look, cells, more);
     }
@@ -55,13 +64,18 @@ fn version_of(release: &str) -> &str {
 /// What the newest assignment came to; where there is none, what is waited for.
 pub(crate) fn state(cluster: &Cluster) -> String {
     let Some(assignment) = &cluster.assignment else {
-        return cluster.waits.first().map_or_else(|| NOTHING.to_owned(), |wait| wait.reason.clone());
+        return cluster
+            .waits
+            .first()
+            .map_or_else(|| NOTHING.to_owned(), |wait| wait.reason.clone());
     };
     if assignment.action() == Action::Stop {
         return "STOPPED".to_owned();
     }
     let version = version_of(&assignment.target);
-    let Some(report) = cluster.reports.last() else { return format!("ASSIGNED {version}") };
+    let Some(report) = cluster.reports.last() else {
+        return format!("ASSIGNED {version}");
+    };
     match report.kind() {
         ReportKind::Refused => format!("REFUSED {}", report.reason),
         ReportKind::Accepted => format!("UPGRADING {version}"),

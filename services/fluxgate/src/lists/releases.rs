@@ -19,18 +19,34 @@ pub(crate) fn releases(
     let headers = ["NAME", "DISCOVERED", "VERIFIED", "DECISION", "REASON"];
     let mut table = table(look, &headers, &["TAG MOVED", "SEEN", "TRACE"]);
     for (item, verification) in items.iter().zip(verifications) {
-        let summary = verification.as_ref().and_then(|verification| verification.summary.as_ref());
+        let summary = verification
+            .as_ref()
+            .and_then(|verification| verification.summary.as_ref());
         let own = decisions.iter().filter_map(|view| view.decision.as_ref());
-        let worst = own.filter(|decision| decision.release == item.release).max_by_key(|d| d.outcome);
+        let worst = own
+            .filter(|decision| decision.release == item.release)
+            .max_by_key(|d| d.outcome);
         let cells = [
             item.name.clone(),
             age(item.discover_time, look.now),
-            summary.map_or_else(|| NOTHING.to_owned(), |summary| summary_result(summary).to_owned()),
+            summary.map_or_else(
+                || NOTHING.to_owned(),
+                |summary| summary_result(summary).to_owned(),
+            ),
             worst.map_or_else(|| NOTHING.to_owned(), |decision| outcome_of(decision, look.now)),
             reason(item, summary, worst),
         ];
         let moved = if item.tag_moved { "yes" } else { "no" };
-        row(&mut table, look, cells, [moved.to_owned(), instant(item.discover_time), item.trace_id.clone()]);
+        row(
+            &mut table,
+            look,
+            cells,
+            [
+                moved.to_owned(),
+                instant(item.discover_time),
+                item.trace_id.clone(),
+            ],
+        );
     }
     table
 }
@@ -52,7 +68,10 @@ pub(crate) fn reason_of(decision: &Decision) -> String {
     if words::outcome(decision.outcome) == "ALLOW" {
         return NOTHING.to_owned();
     }
-    let rule = decision.rules.iter().find(|rule| rule.outcome == decision.outcome);
+    let rule = decision
+        .rules
+        .iter()
+        .find(|rule| rule.outcome == decision.outcome);
     rule.map_or_else(|| NOTHING.to_owned(), |rule| or_nothing(&rule.reason))
 }
 
@@ -60,10 +79,14 @@ pub(crate) fn reason_of(decision: &Decision) -> String {
 fn reason(item: &Release, summary: Option<&RoleSummary>, worst: Option<&Decision>) -> String {
     let of = |result: CheckResult| {
         let line = summary.and_then(|summary| summary.checks.iter().find(|line| line.result() == result));
-        line.map(|line| line.reason.clone()).filter(|reason| !reason.is_empty())
+        line.map(|line| line.reason.clone())
+            .filter(|reason| !reason.is_empty())
     };
     let moved = item.tag_moved.then(|| domain::Reason::TagMoved.code().to_owned());
     let decided = worst.map(reason_of).filter(|reason| reason != NOTHING);
-    let found = of(CheckResult::Failed).or(moved).or_else(|| of(CheckResult::NotChecked)).or(decided);
+    let found = of(CheckResult::Failed)
+        .or(moved)
+        .or_else(|| of(CheckResult::NotChecked))
+        .or(decided);
     found.unwrap_or_else(|| NOTHING.to_owned())
 }

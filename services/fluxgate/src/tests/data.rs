@@ -8,7 +8,9 @@ use wire::common::v1::{CheckResult, Digest, Outcome, StatementRef};
 use wire::policy::v1::{Decision, DecisionView, PolicyText, RuleResult};
 use wire::protobuf::Timestamp;
 use wire::release::v1::Release;
-use wire::verification::v1::{Evidence, IdentityProfile, RoleSummary, SignerIdentity, SummaryLine, Verification};
+use wire::verification::v1::{
+    Evidence, IdentityProfile, RoleSummary, SignerIdentity, SummaryLine, Verification,
+};
 
 pub(super) use fleet::{clusters, rollouts};
 
@@ -25,7 +27,10 @@ fn digest(of: &str) -> Option<Digest> {
 }
 
 fn key(version: &str) -> ReleaseKey {
-    ReleaseKey { version: version.parse().unwrap(), manifests: domain::Digest::of(version.as_bytes()) }
+    ReleaseKey {
+        version: version.parse().unwrap(),
+        manifests: domain::Digest::of(version.as_bytes()),
+    }
 }
 
 fn baseline() -> String {
@@ -40,7 +45,11 @@ pub(super) fn releases() -> Vec<Release> {
         tag_moved: false,
         trace_id: TraceId::of_release(&key(version)).to_string(),
     };
-    vec![release("v2.9.5", "11:59:30"), release("v2.9.4", "09:00:00"), release("v2.9.3", "00:00:00")]
+    vec![
+        release("v2.9.5", "11:59:30"),
+        release("v2.9.4", "09:00:00"),
+        release("v2.9.3", "00:00:00"),
+    ]
 }
 
 fn line(artifact: &str, result: CheckResult, reason: &str) -> SummaryLine {
@@ -50,13 +59,21 @@ fn line(artifact: &str, result: CheckResult, reason: &str) -> SummaryLine {
         check: "signature".to_owned(),
         result: result.into(),
         reason: reason.to_owned(),
-        evidence: Some(StatementRef { subject: "fluxgate.v1.verification.x".to_owned(), digest: digest("evidence") }),
+        evidence: Some(StatementRef {
+            subject: "fluxgate.v1.verification.x".to_owned(),
+            digest: digest("evidence"),
+        }),
     }
 }
 
 fn evidence(version: &str, artifact: &str, result: CheckResult) -> Evidence {
-    let san = |reference: &str| format!("https://github.com/fluxcd/{artifact}/.github/workflows/release.yml@{reference}");
-    let (tag, repository) = ("refs/tags/v1.9.4", format!("https://github.com/fluxcd/{artifact}"));
+    let san = |reference: &str| {
+        format!("https://github.com/fluxcd/{artifact}/.github/workflows/release.yml@{reference}")
+    };
+    let (tag, repository) = (
+        "refs/tags/v1.9.4",
+        format!("https://github.com/fluxcd/{artifact}"),
+    );
     Evidence {
         release: key(version).to_string(),
         artifact: artifact.to_owned(),
@@ -64,7 +81,11 @@ fn evidence(version: &str, artifact: &str, result: CheckResult) -> Evidence {
         digest: digest(artifact),
         check: "signature".to_owned(),
         result: result.into(),
-        reason: if result == CheckResult::Failed { "IDENTITY_MISMATCH".to_owned() } else { String::new() },
+        reason: if result == CheckResult::Failed {
+            "IDENTITY_MISMATCH".to_owned()
+        } else {
+            String::new()
+        },
         detail: "no signature carries an expected identity".to_owned(),
         expected: Some(IdentityProfile {
             subject_alternative_names: vec![san(tag)],
@@ -116,9 +137,15 @@ pub(super) fn verifications() -> Vec<Verification> {
             ..evidence("v2.9.4", "helm-controller", CheckResult::NotChecked)
         },
     ];
-    let good = vec![line("flux-manifests", passed, ""), line("source-controller", passed, "")];
+    let good = vec![
+        line("flux-manifests", passed, ""),
+        line("source-controller", passed, ""),
+    ];
     vec![
-        Verification { release: key("v2.9.5").to_string(), ..Verification::default() },
+        Verification {
+            release: key("v2.9.5").to_string(),
+            ..Verification::default()
+        },
         verification("v2.9.4", bad, found),
         verification("v2.9.3", good, vec![evidence("v2.9.3", "flux-manifests", passed)]),
     ]
@@ -130,7 +157,11 @@ fn rule(name: &str, outcome: Outcome, reason: &str, detail: &str) -> RuleResult 
         outcome: outcome.into(),
         reason: reason.to_owned(),
         detail: detail.to_owned(),
-        until_time: if outcome == Outcome::Wait { time("23:00:00") } else { None },
+        until_time: if outcome == Outcome::Wait {
+            time("23:00:00")
+        } else {
+            None
+        },
     }
 }
 
@@ -146,8 +177,16 @@ fn view(id: &str, policy: &str, version: &str, outcome: Outcome, rules: Vec<Rule
             rules,
             inputs: digest("inputs"),
             decide_time: time("10:00:00"),
-            valid_until_time: if outcome == Outcome::Allow { time("23:59:59") } else { None },
-            wait_until_time: if outcome == Outcome::Wait { time("23:00:00") } else { None },
+            valid_until_time: if outcome == Outcome::Allow {
+                time("23:59:59")
+            } else {
+                None
+            },
+            wait_until_time: if outcome == Outcome::Wait {
+                time("23:00:00")
+            } else {
+                None
+            },
             as_of: 40,
             supersedes: String::new(),
             demo: version == "v2.9.3",
@@ -159,17 +198,40 @@ fn view(id: &str, policy: &str, version: &str, outcome: Outcome, rules: Vec<Rule
 }
 
 pub(super) fn decisions() -> Vec<DecisionView> {
-    let signed = |outcome, reason| rule("signed", outcome, reason, "every artifact is signed by its workflow");
+    let signed = |outcome, reason| {
+        rule(
+            "signed",
+            outcome,
+            reason,
+            "every artifact is signed by its workflow",
+        )
+    };
     let deny = vec![
         signed(Outcome::Deny, "IDENTITY_MISMATCH"),
-        rule("soak", Outcome::Wait, "RELEASE_TOO_YOUNG", "72h are wanted, 3h are over"),
+        rule(
+            "soak",
+            Outcome::Wait,
+            "RELEASE_TOO_YOUNG",
+            "72h are wanted, 3h are over",
+        ),
     ];
     let wait = vec![
         signed(Outcome::Allow, "SIGNATURE_VERIFIED"),
-        rule("soak", Outcome::Wait, "RELEASE_TOO_YOUNG", "72h are wanted, 12h are over"),
+        rule(
+            "soak",
+            Outcome::Wait,
+            "RELEASE_TOO_YOUNG",
+            "72h are wanted, 12h are over",
+        ),
     ];
     let allow = vec![signed(Outcome::Allow, "SIGNATURE_VERIFIED")];
-    let mut expired = view("00000000000000d4", "edge", "v2.9.3", Outcome::Allow, allow.clone());
+    let mut expired = view(
+        "00000000000000d4",
+        "edge",
+        "v2.9.3",
+        Outcome::Allow,
+        allow.clone(),
+    );
     expired.decision.as_mut().unwrap().valid_until_time = time("11:00:00");
     vec![
         view("00000000000000d1", "production", "v2.9.4", Outcome::Deny, deny),
@@ -196,11 +258,19 @@ pub(super) fn entries() -> Vec<Entry> {
         payload: digest(summary),
         store_time: time("09:00:00"),
         kind: kind.to_owned(),
-        trace_id: if index == 0 { TraceId::of_release(&key("v2.9.4")).to_string() } else { String::new() },
+        trace_id: if index == 0 {
+            TraceId::of_release(&key("v2.9.4")).to_string()
+        } else {
+            String::new()
+        },
         summary: summary.to_owned(),
     };
     vec![
-        entry(0, "release-discovered", "seen: flux/v2.9.4 in ghcr.io/fluxcd/flux-manifests (a hint)"),
+        entry(
+            0,
+            "release-discovered",
+            "seen: flux/v2.9.4 in ghcr.io/fluxcd/flux-manifests (a hint)",
+        ),
         entry(1, "decision", "decisions/00000000000000d1: DENY flux/v2.9.4"),
         entry(2, "report", "REFUSED by prod-us-1: CUSTOMISED"),
         // What is published need not be a statement.

@@ -60,13 +60,25 @@ impl Hub {
         } else {
             tonic_health::ServingStatus::Serving
         };
-        health.set_service_status("fluxgate.release.v1.ReleaseService", status).await;
-        health.set_serving::<verification_server::VerificationServiceServer<Hub>>().await;
-        health.set_serving::<policy_server::PolicyServiceServer<Hub>>().await;
-        health.set_serving::<rollout_server::RolloutServiceServer<Hub>>().await;
-        health.set_serving::<fleet_server::FleetServiceServer<Hub>>().await;
+        health
+            .set_service_status("fluxgate.release.v1.ReleaseService", status)
+            .await;
+        health
+            .set_serving::<verification_server::VerificationServiceServer<Hub>>()
+            .await;
+        health
+            .set_serving::<policy_server::PolicyServiceServer<Hub>>()
+            .await;
+        health
+            .set_serving::<rollout_server::RolloutServiceServer<Hub>>()
+            .await;
+        health
+            .set_serving::<fleet_server::FleetServiceServer<Hub>>()
+            .await;
         if !self.down {
-            health.set_serving::<audit_server::AuditServiceServer<Hub>>().await;
+            health
+                .set_serving::<audit_server::AuditServiceServer<Hub>>()
+                .await;
         }
         let server = tonic::transport::Server::builder()
             .add_service(health_service)
@@ -81,7 +93,10 @@ impl Hub {
     }
 
     async fn ready<T>(&self, request: Request<T>) -> Result<T, Status> {
-        assert!(request.metadata().contains_key("grpc-timeout"), "each call has a deadline");
+        assert!(
+            request.metadata().contains_key("grpc-timeout"),
+            "each call has a deadline"
+        );
         if self.silent {
             std::future::pending::<()>().await;
         }
@@ -95,13 +110,26 @@ impl Hub {
 /// A NOT_FOUND as the services make it.
 fn not_found(name: &str) -> Status {
     let message = format!("there is no {name}");
-    runtime::grpc::status(Code::NotFound, "RESOURCE_NOT_FOUND", message, [("resource", name.to_owned())])
+    runtime::grpc::status(
+        Code::NotFound,
+        "RESOURCE_NOT_FOUND",
+        message,
+        [("resource", name.to_owned())],
+    )
 }
 
 fn page<T: Clone>(items: &[T], token: &str) -> (Vec<T>, String) {
-    let from: usize = if token.is_empty() { 0 } else { token.parse().unwrap() };
+    let from: usize = if token.is_empty() {
+        0
+    } else {
+        token.parse().unwrap()
+    };
     let until = (from + PAGE).min(items.len());
-    let next = if until < items.len() { until.to_string() } else { String::new() };
+    let next = if until < items.len() {
+        until.to_string()
+    } else {
+        String::new()
+    };
     (items[from..until].to_vec(), next)
 }
 
@@ -111,7 +139,10 @@ fn release_matches(name: &str, key: &str) -> bool {
 }
 
 fn request_id(id: &str) {
-    assert!(uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 4), "{id}");
+    assert!(
+        uuid::Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == 4),
+        "{id}"
+    );
 }
 
 #[tonic::async_trait]
@@ -122,7 +153,10 @@ impl release_server::ReleaseService for Hub {
     ) -> Result<Response<release::ListReleasesResponse>, Status> {
         let request = self.ready(request).await?;
         let (releases, next_page_token) = page(&self.releases, &request.page_token);
-        Ok(Response::new(release::ListReleasesResponse { releases, next_page_token }))
+        Ok(Response::new(release::ListReleasesResponse {
+            releases,
+            next_page_token,
+        }))
     }
 
     async fn get_release(
@@ -130,7 +164,10 @@ impl release_server::ReleaseService for Hub {
         request: Request<release::GetReleaseRequest>,
     ) -> Result<Response<release::Release>, Status> {
         let name = self.ready(request).await?.name;
-        let found = self.releases.iter().find(|release| release_matches(&name, &release.release));
+        let found = self
+            .releases
+            .iter()
+            .find(|release| release_matches(&name, &release.release));
         found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
     }
 
@@ -140,9 +177,20 @@ impl release_server::ReleaseService for Hub {
     ) -> Result<Response<release::ReconcileReleasesResponse>, Status> {
         let request = self.ready(request).await?;
         request_id(&request.request_id);
-        let releases: Vec<String> = self.releases.iter().map(|release| release.release.clone()).collect();
-        let announced = if request.validate_only { Vec::new() } else { releases[..1].to_vec() };
-        Ok(Response::new(release::ReconcileReleasesResponse { releases, announced }))
+        let releases: Vec<String> = self
+            .releases
+            .iter()
+            .map(|release| release.release.clone())
+            .collect();
+        let announced = if request.validate_only {
+            Vec::new()
+        } else {
+            releases[..1].to_vec()
+        };
+        Ok(Response::new(release::ReconcileReleasesResponse {
+            releases,
+            announced,
+        }))
     }
 }
 
@@ -153,7 +201,10 @@ impl verification_server::VerificationService for Hub {
         request: Request<verification::GetVerificationRequest>,
     ) -> Result<Response<verification::Verification>, Status> {
         let name = self.ready(request).await?.release;
-        let found = self.verifications.iter().find(|found| release_matches(&name, &found.release));
+        let found = self
+            .verifications
+            .iter()
+            .find(|found| release_matches(&name, &found.release));
         found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
     }
 }
@@ -171,7 +222,10 @@ impl policy_server::PolicyService for Hub {
         };
         let all: Vec<_> = self.decisions.iter().filter(wanted).cloned().collect();
         let (decisions, next_page_token) = page(&all, &request.page_token);
-        Ok(Response::new(policy::ListDecisionsResponse { decisions, next_page_token }))
+        Ok(Response::new(policy::ListDecisionsResponse {
+            decisions,
+            next_page_token,
+        }))
     }
 
     async fn get_decision(
@@ -189,7 +243,10 @@ impl policy_server::PolicyService for Hub {
     ) -> Result<Response<policy::ListPoliciesResponse>, Status> {
         let request = self.ready(request).await?;
         let (policies, next_page_token) = page(&self.policies, &request.page_token);
-        Ok(Response::new(policy::ListPoliciesResponse { policies, next_page_token }))
+        Ok(Response::new(policy::ListPoliciesResponse {
+            policies,
+            next_page_token,
+        }))
     }
 }
 
@@ -201,7 +258,10 @@ impl rollout_server::RolloutService for Hub {
     ) -> Result<Response<rollout::ListRolloutsResponse>, Status> {
         let request = self.ready(request).await?;
         let (rollouts, next_page_token) = page(&self.rollouts, &request.page_token);
-        Ok(Response::new(rollout::ListRolloutsResponse { rollouts, next_page_token }))
+        Ok(Response::new(rollout::ListRolloutsResponse {
+            rollouts,
+            next_page_token,
+        }))
     }
 
     async fn get_rollout(
@@ -243,7 +303,10 @@ impl fleet_server::FleetService for Hub {
     ) -> Result<Response<fleet::ListClustersResponse>, Status> {
         let request = self.ready(request).await?;
         let (clusters, next_page_token) = page(&self.clusters, &request.page_token);
-        Ok(Response::new(fleet::ListClustersResponse { clusters, next_page_token }))
+        Ok(Response::new(fleet::ListClustersResponse {
+            clusters,
+            next_page_token,
+        }))
     }
 
     async fn get_cluster(
@@ -264,14 +327,23 @@ impl audit_server::AuditService for Hub {
     ) -> Result<Response<audit::ListEntriesResponse>, Status> {
         let request = self.ready(request).await?;
         let wanted = |entry: &&audit::Entry| {
-            (request.cluster.is_empty() || entry.summary.contains(request.cluster.trim_start_matches("clusters/")))
+            (request.cluster.is_empty()
+                || entry
+                    .summary
+                    .contains(request.cluster.trim_start_matches("clusters/")))
                 && (request.decision.is_empty() || entry.summary.contains(&request.decision))
                 && (request.trace_id.is_empty() || entry.trace_id == request.trace_id)
-                && (request.release.is_empty() || entry.summary.contains(request.release.trim_start_matches("releases/")))
+                && (request.release.is_empty()
+                    || entry
+                        .summary
+                        .contains(request.release.trim_start_matches("releases/")))
         };
         let all: Vec<_> = self.entries.iter().filter(wanted).cloned().collect();
         let (entries, next_page_token) = page(&all, &request.page_token);
-        Ok(Response::new(audit::ListEntriesResponse { entries, next_page_token }))
+        Ok(Response::new(audit::ListEntriesResponse {
+            entries,
+            next_page_token,
+        }))
     }
 
     async fn get_ledger_status(

@@ -11,7 +11,12 @@ fn folder() -> PathBuf {
 }
 
 fn page(reason: Reason) -> String {
-    format!("# {}\n\n{}\n\n## What to do\n\n{}\n", reason.code(), reason.meaning(), reason.next_step())
+    format!(
+        "# {}\n\n{}\n\n## What to do\n\n{}\n",
+        reason.code(),
+        reason.meaning(),
+        reason.next_step()
+    )
 }
 
 #[test]
@@ -25,11 +30,19 @@ fn reasons_have_pages() {
             fs::write(&path, page(reason)).unwrap();
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(found, page(reason), "{}: write it with FLUXGATE_WRITE_DOCS=1", path.display());
+        assert_eq!(
+            found,
+            page(reason),
+            "{}: write it with FLUXGATE_WRITE_DOCS=1",
+            path.display()
+        );
     }
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name();
         let page = name.to_string_lossy().ends_with(".md") && name != "README.md";
-        assert!(!page || names.contains(&name), "{name:?} is the page of no reason");
+        assert!(
+            !page || names.contains(&name),
+            "{name:?} is the page of no reason"
+        );
     }
 }

@@ -12,48 +12,108 @@ use crate::words::{PATIENCE, at, span};
 /// The ledger: sound, and said so a short time ago.
 pub(super) fn ledger(status: &LedgerStatus, now: Timestamp) -> Line {
     let bad = |message: String| Line::failed("ledger", Reason::LedgerUnconfirmed, message);
-    let Some(reported) = at(status.report_time) else { return bad("has never reported".to_owned()) };
+    let Some(reported) = at(status.report_time) else {
+        return bad("has never reported".to_owned());
+    };
     let age = now.duration_since(reported);
+    if age < -PATIENCE {
+        let message = format!("its clock is {} ahead of this one", span(-age));
+        return Line::failed("ledger", Reason::ClockSkew, message);
+    }
     if !status.sound {
-        let problem = if status.problem.is_empty() { "not sound" } else { &status.problem };
+        let problem = if status.problem.is_empty() {
+            "not sound"
+        } else {
+            &status.problem
+        };
         return bad(problem.to_owned());
     }
     if age > PATIENCE {
         return bad(format!("its last report is {} old", span(age)));
     }
     let (confirmed, leaves) = (status.confirmed, status.tree_size);
-    let text = format!("sound, confirmed up to event {confirmed} ({leaves} leaves), reported {} ago", span(age));
+    let text = format!(
+        "sound, confirmed up to event {confirmed} ({leaves} leaves), reported {} ago",
+        span(age)
+    );
     Line::passed("ledger", text)
 }
 
 /// A cluster: its agent is heard, its clock is right, it is not known to be unwell.
 pub(super) fn cluster(cluster: &Cluster, now: Timestamp) -> Vec<Line> {
     let mut lines = vec![agent(cluster, now)];
-    let symptoms = |reasons: Vec<&str>| if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
-    if let Some(health) = cluster.health.as_ref().filter(|health| health.health() == Health::Unhealthy) {
-        let reasons = symptoms(health.symptoms.iter().map(|symptom| symptom.reason.as_str()).collect());
-        let message = format!("is UNHEALTHY{reasons}; see `fluxgate describe {}`", cluster.name);
-        lines.push(Line::failed(cluster.name.as_str(), Reason::ClusterUnhealthy, message));
+    lines.extend(alarm(cluster));
+    if let Some(health) = cluster
+        .health
+        .as_ref()
+        .filter(|health| health.health() == Health::Unhealthy)
+    {
+        let reasons: Vec<&str> = health
+            .symptoms
+            .iter()
+            .map(|symptom| symptom.reason.as_str())
+            .collect();
+        let reasons = if reasons.is_empty() {
+            "no symptom named".to_owned()
+        } else {
+            reasons.join(", ")
+        };
+        let message = format!(
+            "is UNHEALTHY ({reasons}); see `fluxgate describe {}`",
+            cluster.name
+        );
+        lines.push(Line::failed(
+            cluster.name.as_str(),
+            Reason::ClusterUnhealthy,
+            message,
+        ));
     }
     lines
 }
 
+/// An assignment that was not genuine: somebody wrote to the bus who should not be able to.
+fn alarm(cluster: &Cluster) -> Option<Line> {
+    let heartbeat = cluster
+        .heartbeat
+        .as_ref()
+        .filter(|heartbeat| !heartbeat.alarm_reason.is_empty())?;
+    let reason = heartbeat.alarm_reason.parse().unwrap_or(Reason::StatementInvalid);
+    let message = format!(
+        "its agent was given an assignment that is not genuine: {}",
+        heartbeat.alarm_detail
+    );
+    Some(Line::failed(cluster.name.as_str(), reason, message))
+}
+
 fn agent(cluster: &Cluster, now: Timestamp) -> Line {
     let name = cluster.name.as_str();
-    let sent = cluster.heartbeat.as_ref().and_then(|heartbeat| at(heartbeat.send_time));
+    let sent = cluster
+        .heartbeat
+        .as_ref()
+        .and_then(|heartbeat| at(heartbeat.send_time));
     let Some(sent) = sent else {
         return Line::failed(name, Reason::WaitingForAgent, "its agent has never been heard");
     };
     let age = now.duration_since(sent);
     if age > PATIENCE {
-        return Line::failed(name, Reason::WaitingForAgent, format!("its agent was last heard {} ago", span(age)));
+        return Line::failed(
+            name,
+            Reason::WaitingForAgent,
+            format!("its agent was last heard {} ago", span(age)),
+        );
     }
     if age < -PATIENCE {
         let message = format!("its clock is {} ahead of this one", span(-age));
         return Line::failed(name, Reason::ClockSkew, message);
     }
     if age.is_negative() {
-        return Line::passed(name, format!("heartbeat just now; its clock is {} ahead of this one", span(-age)));
+        return Line::passed(
+            name,
+            format!(
+                "heartbeat just now; its clock is {} ahead of this one",
+                span(-age)
+            ),
+        );
     }
     Line::passed(name, format!("heartbeat {} ago", span(age)))
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use domain::trace::TraceId;
 use wire::common::v1::{CrdVersions, Health, Mode};
 use wire::fleet::v1::{
-    Action, Assignment, Cluster, ClusterFacts, ClusterMember, ComponentFacts, HealthReport, Heartbeat, Report,
-    ReportKind, Symptom, Wait,
+    Action, Assignment, Cluster, ClusterFacts, ClusterMember, ComponentFacts, HealthReport, Heartbeat,
+    Report, ReportKind, Symptom, Wait,
 };
 use wire::rollout::v1::{
     Rollout, RolloutEnd, RolloutFinished, RolloutStarted, RolloutWait, Wave, WaveSnapshot, WaveState,
@@ -68,7 +68,11 @@ fn assignment(name: &str, epoch: u64, action: Action) -> Assignment {
 }
 
 fn report(name: &str, epoch: u64, kind: ReportKind, reason: &str) -> Report {
-    let health = if kind == ReportKind::Finished { Health::Healthy } else { Health::Unspecified };
+    let health = if kind == ReportKind::Finished {
+        Health::Healthy
+    } else {
+        Health::Unspecified
+    };
     Report {
         cluster: name.to_owned(),
         send_time: time("10:01:00"),
@@ -105,7 +109,10 @@ fn judged(name: &str, health: Health, symptoms: Vec<Symptom>) -> HealthReport {
 
 /// Upgraded and well; unwell; refused and silent; never heard.
 pub(crate) fn clusters() -> Vec<Cluster> {
-    let wait = |reason: &str, detail: &str| Wait { reason: reason.to_owned(), detail: detail.to_owned() };
+    let wait = |reason: &str, detail: &str| Wait {
+        reason: reason.to_owned(),
+        detail: detail.to_owned(),
+    };
     let canary = Cluster {
         facts: Some(facts("canary-1")),
         version: "v2.9.3".to_owned(),
@@ -167,12 +174,19 @@ fn started(rollout: &str, version: &str) -> RolloutStarted {
         release: key(version).to_string(),
         strategy: "default".to_owned(),
         strategy_digest: digest("strategy"),
-        waves: vec![snapshot("canary", &["canary-1", "edge-1"]), snapshot("main", &["prod-eu-7", "prod-us-1"])],
+        waves: vec![
+            snapshot("canary", &["canary-1", "edge-1"]),
+            snapshot("main", &["prod-eu-7", "prod-us-1"]),
+        ],
     }
 }
 
 fn wave(name: &str, state: WaveState, waits: Vec<RolloutWait>) -> Wave {
-    Wave { wave: name.to_owned(), state: state.into(), waits }
+    Wave {
+        wave: name.to_owned(),
+        state: state.into(),
+        waits,
+    }
 }
 
 /// One that goes on, one that was halted, one that is done.
@@ -201,15 +215,29 @@ pub(crate) fn rollouts() -> Vec<Rollout> {
         "v2.9.3",
         vec![
             wave("canary", WaveState::Baked, Vec::new()),
-            wave("main", WaveState::Open, vec![wait("wave/main", "WAITING_FOR_BAKE", "13:00:00")]),
+            wave(
+                "main",
+                WaveState::Open,
+                vec![wait("wave/main", "WAITING_FOR_BAKE", "13:00:00")],
+            ),
         ],
         None,
     );
     running.waits = vec![wait("cluster/prod-us-1", "CLUSTER_REFUSED", "")];
-    let open = || vec![wave("canary", WaveState::Open, Vec::new()), wave("main", WaveState::Pending, Vec::new())];
+    let baked = || {
+        ["canary", "main"]
+            .map(|name| wave(name, WaveState::Baked, Vec::new()))
+            .to_vec()
+    };
+    let open = || {
+        vec![
+            wave("canary", WaveState::Open, Vec::new()),
+            wave("main", WaveState::Pending, Vec::new()),
+        ]
+    };
     vec![
         running,
         rollout("flux-v2.9.2-1", "v2.9.2", open(), Some(RolloutEnd::Halted)),
-        rollout("flux-v2.9.1-1", "v2.9.1", open(), Some(RolloutEnd::Completed)),
+        rollout("flux-v2.9.1-1", "v2.9.1", baked(), Some(RolloutEnd::Completed)),
     ]
 }

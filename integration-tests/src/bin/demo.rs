@@ -1,0 +1,118 @@
+//! `./justw demo`: plays the scenes. Exit code 0 only when each ended as it should.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser;
+use integration_tests::demo::{Played, Scene, Teller, play};
+use integration_tests::lab::{Lab, tether};
+
+/// A Flux release goes from a registry to two upgraded clusters, signed at every step, on real parts.
+#[derive(Debug, Parser)]
+#[command(name = "demo", after_help = "Exit codes: 0 each scene ended as it should, 1 one did not, 130 interrupted.")]
+struct Arguments {
+    /// Play this scene alone: good-patch or wrong-signer
+    #[arg(long, value_name = "NAME", value_parser = scene)]
+    scene: Option<Scene>,
+    /// Leave everything of the last scene running until Ctrl-C, for the CLI in a second terminal
+    #[arg(long)]
+    keep: bool,
+}
+
+fn scene(text: &str) -> Result<Scene, String> {
+    let known = || Scene::ALL.map(Scene::name).join(", ");
+    Scene::ALL.into_iter().find(|scene| scene.name() == text).ok_or_else(|| format!("scenes are {}", known()))
+}
+
+fn write(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // A reader that has gone away must not end the demo half-way: it still has to tidy up.
+    let _written = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn main() -> ExitCode {
+    tether::run_if_asked();
+    let arguments = Arguments::parse();
+    let executor = match tokio::runtime::Runtime::new() {
+        Ok(executor) => executor,
+        Err(error) => {
+            write(&format!("the demo can't start threads: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    executor.block_on(async {
+        tokio::select! {
+            code = run(&arguments) => code,
+            _ = tokio::signal::ctrl_c() => {
+                write("interrupted; everything that was started is ended");
+                ExitCode::from(130)
+            }
+        }
+    })
+}
+
+async fn run(arguments: &Arguments) -> ExitCode {
+    let teller = Teller::new(write);
+    teller.plain("Real: Kubernetes API servers, etcd, NATS JetStream, an OCI registry, every format and signature.");
+    teller.plain("Pretend: the kubelet (no container runs), the images (a few bytes), the signers (DEMO keys).");
+    let lab = match Lab::start().await {
+        Ok(lab) => lab,
+        Err(error) => return failed(&teller, &error),
+    };
+    let scenes = arguments.scene.map_or_else(|| Scene::ALL.to_vec(), |scene| vec![scene]);
+    let last = scenes.len();
+    for (number, scene) in scenes.into_iter().enumerate() {
+        teller.begin(&format!("{}: {}", scene.name(), scene.about()));
+        match play(scene, &lab, &teller).await {
+            Ok(played) => {
+                teller.say(&format!("{} ended as it should", scene.name()));
+                if arguments.keep && number + 1 == last {
+                    keep(&teller, played).await;
+                }
+            }
+            Err(error) => {
+                lab.keep_logs();
+                teller.say(&format!("logs are kept in {}", lab.folder().display()));
+                return failed(&teller, &error);
+            }
+        }
+    }
+    next(&teller, arguments);
+    ExitCode::SUCCESS
+}
+
+fn failed(teller: &Teller, error: &dyn std::error::Error) -> ExitCode {
+    teller.plain(&format!("error: {}", runtime::errors::chain(error)));
+    ExitCode::FAILURE
+}
+
+/// What to type in a second terminal, while everything runs.
+async fn keep(teller: &Teller, played: Played) {
+    let url = played.hub.url();
+    let address = url.trim_start_matches("http://");
+    teller.plain("");
+    teller.plain("Everything runs until Ctrl-C. In a second terminal:");
+    teller.plain(&format!("  export FLUXGATE_SERVER={url} PATH=$PWD/target/debug:$PATH"));
+    teller.plain("  fluxgate check");
+    teller.plain("  fluxgate get clusters");
+    teller.plain("  fluxgate describe releases/v2.9.4");
+    teller.plain("  fluxgate get entries");
+    teller.plain(&format!(
+        "  buf curl --http2-prior-knowledge --protocol grpc http://{address}/fluxgate.fleet.v1.FleetService/ListClusters"
+    ));
+    for site in &played.stage.sites {
+        teller.plain(&format!("  kubectl --kubeconfig {} -n flux-system get pods", site.file.kubeconfig.display()));
+    }
+    std::future::pending::<()>().await;
+}
+
+fn next(teller: &Teller, arguments: &Arguments) {
+    teller.plain("");
+    let shell = if std::io::stdout().is_terminal() { "" } else { " (a terminal is not needed)" };
+    match arguments.scene {
+        None => teller.plain(&format!(
+            "Next: ./justw demo --scene good-patch --keep{shell} leaves it running, to be looked at with `fluxgate`"
+        )),
+        Some(scene) => teller.plain(&format!("Next: ./justw demo --scene {} --keep{shell}", scene.name())),
+    }
+}

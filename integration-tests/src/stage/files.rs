@@ -1,0 +1,145 @@
+//! The files that an operator writes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Site, StageError};
+
+/// When, where and how fast: everything short, so that a story takes seconds.
+const STRATEGY: &str = "\
+apiVersion: rollout.fluxgate.dev/v1alpha1
+kind: Strategy
+metadata: {name: default}
+spec:
+  waves:
+    - name: canary
+      selector: {matchLabels: {fluxgate.dev/wave: canary}}
+      minClusters: 1
+      bake: {duration: 5s}
+    - name: prod
+      selector: {matchLabels: {fluxgate.dev/wave: prod}}
+      bake: {duration: 2s}
+  health: {stableFor: 3s, successDeadline: 2m}
+";
+
+/// What the hub reads, and where its state lies.
+#[derive(Debug, Clone)]
+pub struct HubFiles {
+    /// The folder of all of it.
+    pub folder: PathBuf,
+    /// Folder of the keys.
+    pub keys: PathBuf,
+    /// The file of `fluxgate dev`.
+    pub config: PathBuf,
+    /// The fleet.
+    pub fleet: PathBuf,
+    /// The policy.
+    pub policy: PathBuf,
+    /// The strategy.
+    pub strategy: PathBuf,
+    /// The trust root.
+    pub trust_root: PathBuf,
+    /// Host of the registry.
+    pub registry: String,
+}
+
+pub(super) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), StageError> {
+    let failed = |source| StageError::File { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    fs::write(path, text).map_err(failed)
+}
+
+impl HubFiles {
+    /// Writes everything but the fleet.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub(super) fn write(folder: &Path, registry: &str, trust_root: &[u8]) -> Result<Self, StageError> {
+        let folder = folder.join("hub");
+        let files = Self {
+            keys: folder.join("keys"),
+            config: folder.join("dev.toml"),
+            fleet: folder.join("fleet.yaml"),
+            policy: folder.join("policy.yaml"),
+            strategy: folder.join("strategy.yaml"),
+            trust_root: folder.join("trusted_root.json"),
+            registry: registry.to_owned(),
+            folder,
+        };
+        fluxgate::keys::init(&files.keys, 30, true, jiff::Timestamp::now()).map_err(StageError::Keys)?;
+        write(&files.trust_root, trust_root)?;
+        write(&files.policy, include_str!("../../../deploy/policy-default.yaml"))?;
+        write(&files.strategy, STRATEGY)?;
+        let config = format!(
+            "fleet = {fleet:?}\nstrategy = {strategy:?}\npolicies = [{policy:?}]\ntrust_root = {root:?}\n\
+             range = \">2.9.3\"\ninterval = \"2s\"\n\n[[registry.mirror]]\nfrom = \"ghcr.io\"\n\
+             to = \"http://{registry}\"\n",
+            fleet = files.fleet,
+            strategy = files.strategy,
+            policy = files.policy,
+            root = files.trust_root,
+        );
+        write(&files.config, config)?;
+        Ok(files)
+    }
+
+    /// Writes the fleet of these clusters.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn write_fleet(&self, sites: &[Site]) -> Result<(), StageError> {
+        let mut text = "apiVersion: fleet.fluxgate.dev/v1alpha1\nkind: Fleet\nclusters:\n".to_owned();
+        for site in sites {
+            text.push_str(&format!(
+                "  - name: {}\n    labels: {{fluxgate.dev/wave: {}}}\n    agentKey: {}\n    maxMode: Enforce\n    \
+                 images: {{registry: ghcr.io}}\n",
+                site.name, site.wave, site.fingerprint
+            ));
+        }
+        write(&self.fleet, text)
+    }
+}
+
+/// The agent's own file.
+#[derive(Debug, Clone)]
+pub struct AgentFile {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// The agent's private key.
+    pub key: PathBuf,
+    /// Folder of its memory.
+    pub state: PathBuf,
+    /// The API server.
+    pub kubeconfig: PathBuf,
+    /// NATS.
+    pub nats: String,
+    /// The pinned root key.
+    pub root_key: PathBuf,
+    /// `Observe` or `Enforce`.
+    pub max_mode: String,
+    /// Whether demo keys count.
+    pub accept_demo: bool,
+}
+
+impl AgentFile {
+    /// The file's text. No scanner is demanded: there is none yet.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!(
+            "cluster = {cluster:?}\nkey = {key:?}\nstate = {state:?}\nkubeconfig = {kubeconfig:?}\n\
+             max_mode = {mode:?}\naccept_demo = {demo}\nroles = [\"verifier\", \"policy\", \"controller\"]\n\n\
+             [[policies]]\nname = \"default\"\n\n[nats]\nurl = {nats:?}\n\n[trust]\nroot_key = {root:?}\n\n\
+             [timing]\npoll = \"2s\"\nobserve = \"2s\"\nsettle = \"500ms\"\nheartbeat = \"2s\"\n",
+            cluster = self.cluster,
+            key = self.key,
+            state = self.state,
+            kubeconfig = self.kubeconfig,
+            mode = self.max_mode,
+            demo = self.accept_demo,
+            nats = self.nats,
+            root = self.root_key,
+        )
+    }
+}

@@ -4,6 +4,14 @@
 //! Each case takes a server of its own or one that no other case uses at the same time: it deletes every
 //! stream of ours first. Cases assert; they return nothing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "cases are tests: they assert"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -95,7 +95,7 @@ pub enum JournalError {
         subject: Subject,
         /// Why not.
         #[source]
-        source: Invalid,
+        source: Box<Invalid>,
     },
     /// It was published and does not count: what it builds on changed in between, or the key was retired.
     #[error("{subject} was stored at {sequence}, but does not count; the view says why")]

@@ -114,7 +114,8 @@ impl LogError {
     }
 }
 
-/// Events in stream order. An `Err` is not the end: the tail goes on by itself.
+/// Events in stream order. An `Err` is not the end: the tail goes on by itself. After one (a new stream is made
+/// only by deleting the old, which ends its consumers) a reader compares [`EventLog::created`] before it goes on.
 pub type Tail = BoxStream<'static, Result<Stored, LogError>>;
 
 /// The event stream. Implemented by [`crate::jetstream::JetStreamLog`] and [`crate::memory::MemoryLog`].

@@ -198,8 +198,6 @@ pub(super) async fn a_panic_is_a_dead_letter_and_ends_nothing_else(server: &mut 
         reasons[1].contains("panicked: the handler cannot stand this"),
         "{reasons:?}"
     );
-    let mut consumer: pull::Config = Default::default();
-    consumer.durable_name = Some("tester".to_owned());
     let info = context
         .get_stream(streams::EVENTS)
         .await

@@ -75,7 +75,7 @@ impl Journal {
             if let Err(source) = self.view.examine(subject, &payload).await? {
                 return Err(JournalError::Void {
                     subject: subject.clone(),
-                    source,
+                    source: Box::new(source),
                 });
             }
             tracing::debug!(subject = %subject, error = &source as &dyn std::error::Error, "caught up");

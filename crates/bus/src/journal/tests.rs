@@ -238,13 +238,10 @@ async fn an_agents_envelope_is_the_next_once_and_never_older() {
         .publish_next(facts.series(), envelope(4), None)
         .await
         .unwrap_err();
-    assert!(matches!(
-        error,
-        JournalError::Void {
-            source: Invalid::TimeNotRising,
-            ..
-        }
-    ));
+    let JournalError::Void { source, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(matches!(*source, Invalid::TimeNotRising));
     assert_eq!(log.events().len(), 3);
 }
 

@@ -164,6 +164,9 @@ impl Cluster {
             None => kube::Config::incluster().map_err(ClusterError::InCluster)?,
         };
         config.read_timeout = Some(READ_TIMEOUT);
+        // An API server is reached directly: a proxy of the environment is meant for the internet, and this
+        // build of kube can't use one.
+        config.proxy_url = None;
         Ok(Self { client: Client::try_from(config).map_err(connect)? })
     }
 
@@ -230,7 +233,7 @@ impl Cluster {
                 // Lists leave out what each item is.
                 let name = crd.metadata.name.clone().unwrap_or_default();
                 crd.metadata.managed_fields.get_or_insert_default();
-                object_of(&crd, name)
+                object_of(&crd, &name)
             })
             .collect()
     }
@@ -257,8 +260,8 @@ fn read(what: &'static str) -> impl FnOnce(kube::Error) -> ClusterError {
     move |source| ClusterError::Read { what, source: Box::new(source) }
 }
 
-fn object_of<K: serde::Serialize>(typed: &K, name: String) -> Result<Object, ClusterError> {
-    let form = || ClusterError::Form { object: name.clone() };
+fn object_of<K: serde::Serialize>(typed: &K, name: &str) -> Result<Object, ClusterError> {
+    let form = || ClusterError::Form { object: name.to_owned() };
     let value = serde_json::to_value(typed).map_err(|_malformed| form())?;
     Object::read(value).map_err(|_malformed| form())
 }
@@ -302,7 +305,7 @@ impl Catalogue {
     /// If the API server does not answer, or does not serve the kind.
     pub async fn get(&self, object: &Object) -> Result<Option<Value>, ClusterError> {
         let found = self.api(object)?.get_opt(&object.name).await.map_err(read("an object of Flux"))?;
-        match found.map(|found| serde_json::to_value(found)).transpose() {
+        match found.map(serde_json::to_value).transpose() {
             Ok(found) => Ok(found),
             Err(_) => Err(ClusterError::Form { object: label(object) }),
         }

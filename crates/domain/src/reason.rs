@@ -149,6 +149,8 @@ pub enum Reason {
     WaitingForBake,
     /// A wave before this one is not done.
     WaitingForWave,
+    /// The strategy's waves do not fit the fleet: a cluster is in two waves, or a wave has fewer clusters than it demands.
+    FleetUnfit,
     /// An agent refused its assignment.
     ClusterRefused,
     /// A cluster was judged unhealthy after its upgrade: the rollout was halted.
@@ -180,7 +182,7 @@ const TABLE: &[Entry] = &[
         next_step: "Nothing to do." },
     Entry { reason: Reason::SignatureMissing, code: "SIGNATURE_MISSING",
         meaning: "No signature was found beside the artifact, and the grace for upstream to add one is over.",
-        next_step: "Wait for upstream to sign, or ask for another attempt with `fluxgate reconcile releases/flux/VERSION`. An unsigned artifact is never allowed." },
+        next_step: "Look whether upstream has signed it by now. An unsigned artifact is never allowed." },
     Entry { reason: Reason::SignatureInvalid, code: "SIGNATURE_INVALID",
         meaning: "A signature does not verify over the bytes that it was found with.",
         next_step: "Treat the artifact as tampered with. Compare its digest with the one that upstream announces." },
@@ -385,6 +387,9 @@ const TABLE: &[Entry] = &[
     Entry { reason: Reason::WaitingForWave, code: "WAITING_FOR_WAVE",
         meaning: "A wave before this one is not done.",
         next_step: "Nothing to do." },
+    Entry { reason: Reason::FleetUnfit, code: "FLEET_UNFIT",
+        meaning: "The strategy's waves do not fit the fleet: a cluster is in two waves, or a wave has fewer clusters than it demands.",
+        next_step: "Change labels in the fleet's file, or selectors and minClusters in the strategy's." },
     Entry { reason: Reason::ClusterRefused, code: "CLUSTER_REFUSED",
         meaning: "An agent refused its assignment.",
         next_step: "See its reason: `fluxgate describe clusters/NAME`." },

@@ -83,7 +83,7 @@ async fn show_identities(hub: &Hub, teller: &Teller) -> Result<(), DemoError> {
     };
     teller.plain("");
     for (field, expected, found) in [
-        ("signer", expected.subject_alternative_names.join("\n  or  "), &found.subject_alternative_name),
+        ("signer", expected.subject_alternative_names.join("\n            or        "), &found.subject_alternative_name),
         ("issuer", expected.issuer.clone(), &found.issuer),
         ("ref", expected.source_ref.clone(), &found.source_ref),
     ] {

@@ -78,7 +78,8 @@ pub async fn run(config: Config, clock: Clock, shutdown: Shutdown) -> Result<(),
         clock,
         shutdown,
     };
-    Agent::new(parts).map_err(StartError::Memory)?.run().await;
+    // Boxed: an agent is large, and there is one.
+    Box::pin(Agent::new(parts).map_err(StartError::Memory)?.run()).await;
     Ok(())
 }
 

@@ -43,6 +43,13 @@ struct Case<'a> {
     verified: Vec<Verified>,
 }
 
+/// When a decision was made, and under what.
+struct At {
+    now: Timestamp,
+    as_of: u64,
+    demo: bool,
+}
+
 impl Engine {
     /// Decides about every release for every policy and every baseline in use.
     pub(crate) async fn decide_all(&self) -> Result<(), DecideError> {
@@ -76,8 +83,8 @@ impl Engine {
             return Ok(());
         }
         // Stored before it is named: a decision never rests on bytes that nobody has.
-        let as_of = self.hub.view.cursor();
-        let inputs = case.document(now, as_of);
+        let at = At { now, as_of: self.hub.view.cursor(), demo: self.is_demo() };
+        let inputs = case.document(&at);
         let digest = self
             .hub
             .blobs
@@ -86,7 +93,7 @@ impl Engine {
             .map_err(|error| DecideError::Blob(release.clone(), error))?;
         let evaluate = |turn: Turn<'_>| {
             differs(&evaluation, case, turn.newest, now)
-                .then(|| v1::Decision::from(&case.decision(&evaluation, digest, now, (as_of, self.is_demo()), turn)))
+                .then(|| v1::Decision::from(&case.decision(&evaluation, digest, &at, turn)))
         };
         let traceparent = TraceId::of_release(release).traceparent();
         let written = self.hub.journal.series(series.series(), &traceparent, evaluate).await;
@@ -146,7 +153,7 @@ impl Case<'_> {
     }
 
     /// The stored input document: every statement by name and digest, and what no statement says.
-    fn document(&self, now: Timestamp, as_of: u64) -> Vec<u8> {
+    fn document(&self, at: &At) -> Vec<u8> {
         let named = |statement: &domain::assignment::StatementRef| {
             json!({"subject": statement.subject, "digest": statement.digest})
         };
@@ -175,8 +182,8 @@ impl Case<'_> {
             "verified": verified,
             "baseline": named(&self.baseline.statement),
             "ledgerUnconfirmed": ledger,
-            "now": now,
-            "asOf": as_of,
+            "now": at.now,
+            "asOf": at.as_of,
         });
         document.to_string().into_bytes()
     }
@@ -185,8 +192,7 @@ impl Case<'_> {
         &self,
         evaluation: &Evaluation,
         inputs: Digest,
-        now: Timestamp,
-        (as_of, demo): (u64, bool),
+        at: &At,
         turn: Turn<'_>,
     ) -> Decision {
         Decision {
@@ -196,12 +202,12 @@ impl Case<'_> {
             outcome: evaluation.outcome,
             rules: evaluation.rules.clone(),
             inputs,
-            decided: now,
+            decided: at.now,
             valid_until: evaluation.valid_until,
             wait_until: evaluation.wait_until,
-            as_of,
+            as_of: at.as_of,
             supersedes: turn.newest.map(|fact| fact.subject.to_string()),
-            demo,
+            demo: at.demo,
         }
     }
 }

@@ -73,8 +73,8 @@ pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartE
     };
     let trust = TrustRoot::from_json(&read(&settings.trust_root)?).map_err(StartError::TrustRoot)?;
     let mut files = Vec::with_capacity(settings.policies.len());
-    for path in &settings.policies {
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    for path in settings.policies {
+        let text = String::from_utf8_lossy(&read(&path)?).into_owned();
         let parsed = policy::Policy::parse(&path.display().to_string(), &text).map_err(StartError::Policy)?;
         files.push(wire::PolicyDocument { policy: parsed.id, text });
     }

@@ -226,7 +226,7 @@ impl Verifier {
             let stored: Evidence = wire::decode::<v1::Evidence, _>(&fact.statement)
                 .map_err(|error| ReleaseError::Read(release.clone(), error))?;
             let evidence = StatementRef { subject: fact.subject.to_string(), digest: fact.digest() };
-            checks.push(line(stored, evidence));
+            checks.push(line(&stored, evidence));
         }
         let summary = RoleSummary { release: release.clone(), attempt: ATTEMPT, contents, checks };
         let name = subject::verification_summary(release, ATTEMPT);
@@ -254,7 +254,7 @@ fn withdraw(evidence: &mut Evidence, result: CheckResult, reason: Reason, detail
     evidence.detail = detail;
 }
 
-fn line(evidence: Evidence, stored: StatementRef) -> SummaryLine {
+fn line(evidence: &Evidence, stored: StatementRef) -> SummaryLine {
     SummaryLine {
         artifact: evidence.artifact,
         digest: evidence.digest,

@@ -27,6 +27,7 @@ impl Agent {
         }
         match check(&dossier, &self.demands, &self.memory, self.now()) {
             Ok(order) => {
+                self.state.alarm = None;
                 if self.remember(&order) && self.follow(&dossier, order).await {
                     self.state.handled = Some(name);
                 }

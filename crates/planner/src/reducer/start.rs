@@ -36,7 +36,7 @@ pub(super) fn plan(world: &Known<'_>, plan: &mut Plan) {
             strategy: world.strategy.id.clone(),
             waves,
         })),
-        Err(error) => plan.wait(Scope::Rollout, Reason::WaitingForClusters, error.to_string()),
+        Err(error) => plan.wait(Scope::Rollout, Reason::FleetUnfit, error.to_string()),
     }
 }
 

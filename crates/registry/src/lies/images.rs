@@ -147,13 +147,13 @@ async fn signatures_are_handed_over_as_they_lie_there() {
 }
 
 #[tokio::test]
-async fn a_flood_of_signatures_and_a_swapped_payload_are_refused() {
+async fn a_flood_of_signatures_is_cut_and_a_swapped_payload_is_refused() {
     let liar = Liar::start().await;
     let subject = Digest::of(b"index");
     let layer = json!({"mediaType": SIMPLE_SIGNING, "digest": Digest::of(b"payload"), "size": 7});
+    liar.serve("blobs", &Digest::of(b"payload").to_string(), "payload");
     signatures(&liar, subject, &vec![layer.clone(); 17].into());
-    let error = liar.client().signatures(&tag("v1"), subject).await.unwrap_err();
-    assert!(matches!(error.failure, Failure::TooMany { cap: 16, .. }));
+    assert_eq!(liar.client().signatures(&tag("v1"), subject).await.unwrap().len(), 16);
 
     signatures(&liar, subject, &json!([layer]));
     liar.serve("blobs", &Digest::of(b"payload").to_string(), "swapped");

@@ -82,14 +82,22 @@ pub async fn play(scene: Scene, lab: &Lab, teller: &Teller) -> Result<Played, De
 
 /// Builds the stage of a scene: two clusters with the running version, the hub, the agents.
 async fn set(lab: &Lab, teller: &Teller) -> Result<Played, DemoError> {
-    teller.say("starting nats-server, a registry, and two clusters with Flux 2.9.3 (the default four components)");
+    teller.say(
+        "starting nats-server, a registry, and two clusters with Flux 2.9.3 (the default four components)",
+    );
     let mut stage = Stage::build(lab, &crate::stage::TWO).await?;
     let hub = stage.start_hub().await?;
     stage.start_agents().await?;
-    teller.say(&format!("the hub (`fluxgate dev`) serves at {}; an agent runs beside each cluster", hub.url()));
+    teller.say(&format!(
+        "the hub (`fluxgate dev`) serves at {}; an agent runs beside each cluster",
+        hub.url()
+    ));
     Ok(Played { stage, hub })
 }
 
 fn ending(expected: impl Into<String>, found: impl Into<String>) -> DemoError {
-    DemoError::Ending { expected: expected.into(), found: found.into() }
+    DemoError::Ending {
+        expected: expected.into(),
+        found: found.into(),
+    }
 }

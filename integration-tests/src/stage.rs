@@ -19,7 +19,7 @@ use crate::lab::registry::Registry;
 use crate::lab::{self, Lab};
 
 pub use files::{AgentFile, HubFiles};
-pub use hub::{Hub, until};
+pub use hub::{Hub, Service, until};
 pub use site::Site;
 
 /// The version that the clusters run at first.
@@ -52,6 +52,12 @@ pub enum StageError {
     /// A key.
     #[error("making a key")]
     Keys(#[source] fluxgate::keys::KeysError),
+    /// The key of the ledger's notes.
+    #[error("making the key of the ledger's notes")]
+    NoteKey(#[source] audit_log::ledger::note::NoteError),
+    /// The streams or the bundle.
+    #[error("`fluxgate migrate` did not make the streams: {0}")]
+    Migrate(String),
     /// A binary of ours is not built.
     #[error("{0} is not built; run this through `./justw`, which builds it")]
     Binary(PathBuf),
@@ -98,7 +104,16 @@ pub struct Plan {
 }
 
 /// The demo's two clusters.
-pub const TWO: [Plan; 2] = [Plan { name: "canary", wave: "canary" }, Plan { name: "prod", wave: "prod" }];
+pub const TWO: [Plan; 2] = [
+    Plan {
+        name: "canary",
+        wave: "canary",
+    },
+    Plan {
+        name: "prod",
+        wave: "prod",
+    },
+];
 
 /// Everything that a story needs.
 #[derive(Debug)]
@@ -134,14 +149,23 @@ impl Stage {
         let folder = lab.folder().join(format!("stage-{}", nats.part().id()));
         let files = HubFiles::write(&folder, &host, &root)?;
         let manifests = default_manifests()?;
-        let sites = plans.iter().map(|plan| Site::build(lab, plan, (&folder, &host), &manifests));
+        let sites = plans
+            .iter()
+            .map(|plan| Site::build(lab, plan, (&folder, &host), &manifests));
         let mut sites = futures::future::try_join_all(sites).await?;
         for site in &mut sites {
             site.file.nats = nats.url();
             site.file.root_key = files.keys.join("root.pub");
         }
         files.write_fleet(&sites)?;
-        Ok(Self { lab: lab.clone(), nats, registry, factory, files, sites })
+        Ok(Self {
+            lab: lab.clone(),
+            nats,
+            registry,
+            factory,
+            files,
+            sites,
+        })
     }
 
     /// Publishes a release as upstream would.
@@ -158,6 +182,14 @@ impl Stage {
     /// If it does not become ready.
     pub async fn start_hub(&self) -> Result<Hub, StageError> {
         Hub::start(&self.lab, &self.nats, &self.files).await
+    }
+
+    /// Starts each of these services of the hub in a process of its own.
+    ///
+    /// # Errors
+    /// If one does not become ready.
+    pub async fn start_hub_apart(&self, services: &[Service]) -> Result<Hub, StageError> {
+        Hub::start_apart(&self.lab, &self.nats, &self.files, services).await
     }
 
     /// Starts the agent of each cluster.
@@ -178,13 +210,22 @@ fn default_manifests() -> Result<String, StageError> {
     let all = flux::manifest::parse(&testkit::manifests::document(&RUNNING))?;
     let objects = flux::subset::render(&all, &Component::DEFAULT.into_iter().collect())?;
     // JSON is YAML.
-    Ok(objects.iter().map(|object| format!("---\n{}\n", object.value)).collect())
+    Ok(objects
+        .iter()
+        .map(|object| format!("---\n{}\n", object.value))
+        .collect())
 }
 
 /// A binary of this workspace: beside the one that runs, or above it where that is a test.
 fn binary(name: &str) -> Result<PathBuf, StageError> {
-    let own = std::env::current_exe().map_err(|source| StageError::File { path: name.into(), source })?;
+    let own = std::env::current_exe().map_err(|source| StageError::File {
+        path: name.into(),
+        source,
+    })?;
     let beside = |folder: &Path| folder.join(name);
     let folders = own.ancestors().skip(1).take(2);
-    folders.map(beside).find(|path| path.is_file()).ok_or_else(|| StageError::Binary(name.into()))
+    folders
+        .map(beside)
+        .find(|path| path.is_file())
+        .ok_or_else(|| StageError::Binary(name.into()))
 }

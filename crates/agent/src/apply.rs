@@ -22,15 +22,19 @@ const POLL: Duration = Duration::from_millis(200);
 /// # Errors
 /// The first object that was not accepted; what was written before stays, and the next try goes on.
 pub async fn apply(cluster: &Cluster, plan: &Plan, lease: &Lease) -> Result<(), ClusterError> {
-    let (definitions, mut rest): (Vec<&Object>, Vec<&Object>) =
-        plan.objects.iter().partition(|object| manifest::is_cluster_definition(object));
+    let (definitions, mut rest): (Vec<&Object>, Vec<&Object>) = plan
+        .objects
+        .iter()
+        .partition(|object| manifest::is_cluster_definition(object));
     let catalogue = cluster.catalogue().await?;
     write(&catalogue, &definitions, plan.manager, lease).await?;
     for crd in definitions.iter().filter(|object| object.is_crd()) {
         established(&catalogue, crd).await?;
     }
     // Stable: what the manifest puts first stays first among equals.
-    rest.sort_by_key(|object| object.kind == "Deployment" && object.name != Component::SourceController.name());
+    rest.sort_by_key(|object| {
+        object.kind == "Deployment" && object.name != Component::SourceController.name()
+    });
     write(&cluster.catalogue().await?, &rest, plan.manager, lease).await
 }
 

@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use attest::claim::ClaimError;
-use bus::{Area, Subject};
-use runtime::errors::chain;
 use attest::{Dossier, PublicKey, Role, Statement, Trust, TrustError};
+use bus::{Area, Subject};
 use domain::assignment::StatementRef;
 use domain::{
     Action, Artifact, Assignment, Baseline, CheckKind, ClusterName, Decision, Digest, Epoch, Mode, Outcome,
     Reason, ReleaseContents, RoleSummary,
 };
+use runtime::errors::chain;
 
 /// Clocks may differ by this much. An agent beyond it begins nothing.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -104,16 +104,30 @@ fn refuse<T>(reason: Reason, detail: impl Into<String>) -> Checked<T> {
 /// # Errors
 /// The first check that failed.
 pub fn check(dossier: &[u8], demands: &Demands, memory: &Memory, now: Timestamp) -> Result<Order, Refusal> {
-    let anonymous = |(reason, detail)| Refusal { genuine: None, reason, detail };
-    let dossier = Dossier::parse(dossier)
-        .map_err(|error| anonymous((Reason::StatementInvalid, chain(&error))))?;
+    let anonymous = |(reason, detail)| Refusal {
+        genuine: None,
+        reason,
+        detail,
+    };
+    let dossier =
+        Dossier::parse(dossier).map_err(|error| anonymous((Reason::StatementInvalid, chain(&error))))?;
     let trust = open_bundle(&dossier, demands, memory).map_err(anonymous)?;
     let (assignment, traceparent) = authentic(&dossier, &trust, demands, now).map_err(anonymous)?;
     let digest = Digest::of(dossier.assignment.as_bytes());
     let genuine = Some((assignment.epoch, digest));
-    let named = |(reason, detail)| Refusal { genuine, reason, detail };
+    let named = |(reason, detail)| Refusal {
+        genuine,
+        reason,
+        detail,
+    };
     current(&assignment, digest, memory, now).map_err(named)?;
-    let scope = Scope { dossier: &dossier, trust: &trust, demands, assignment: &assignment, now };
+    let scope = Scope {
+        dossier: &dossier,
+        trust: &trust,
+        demands,
+        assignment: &assignment,
+        now,
+    };
     let (contents, baseline) = scope.statements().map_err(named)?;
     Ok(Order {
         mode: assignment.mode.min(demands.max_mode),
@@ -149,7 +163,8 @@ fn authentic(
     let claimed = attest::Envelope::parse(dossier.assignment.as_bytes())
         .map_err(|error| (Reason::StatementInvalid, chain(&error)))
         .and_then(|envelope| {
-            let header = Statement::parse(envelope.payload()).map_err(ClaimError::from)
+            let header = Statement::parse(envelope.payload())
+                .map_err(ClaimError::from)
                 .and_then(|statement| statement.header());
             header.map_err(|error| (Reason::StatementInvalid, chain(&error)))
         })?;
@@ -169,7 +184,10 @@ fn authentic(
     if assignment.cluster != demands.cluster {
         return refuse(
             Reason::WrongCluster,
-            format!("assignment is for cluster {}, this is {}", assignment.cluster, demands.cluster),
+            format!(
+                "assignment is for cluster {}, this is {}",
+                assignment.cluster, demands.cluster
+            ),
         );
     }
     Ok((assignment, claimed.traceparent))
@@ -179,10 +197,16 @@ fn authentic(
 fn current(assignment: &Assignment, digest: Digest, memory: &Memory, now: Timestamp) -> Checked<()> {
     let epoch = assignment.epoch;
     if epoch < memory.epoch {
-        return refuse(Reason::EpochOld, format!("epoch {epoch} after epoch {}", memory.epoch));
+        return refuse(
+            Reason::EpochOld,
+            format!("epoch {epoch} after epoch {}", memory.epoch),
+        );
     }
     if epoch == memory.epoch && memory.assignment.is_some_and(|seen| seen != digest) {
-        return refuse(Reason::EpochOld, format!("another assignment was seen under epoch {epoch}"));
+        return refuse(
+            Reason::EpochOld,
+            format!("another assignment was seen under epoch {epoch}"),
+        );
     }
     if assignment.issued > now + CLOCK_TOLERANCE {
         return refuse(
@@ -191,12 +215,18 @@ fn current(assignment: &Assignment, digest: Digest, memory: &Memory, now: Timest
         );
     }
     if assignment.expires <= now {
-        return refuse(Reason::AssignmentExpired, format!("assignment ended at {}", assignment.expires));
+        return refuse(
+            Reason::AssignmentExpired,
+            format!("assignment ended at {}", assignment.expires),
+        );
     }
     if assignment.expires > assignment.issued + MAX_LIFETIME {
         return refuse(
             Reason::AssignmentExpired,
-            format!("assignment lives from {} to {}: longer than 24 h", assignment.issued, assignment.expires),
+            format!(
+                "assignment lives from {} to {}: longer than 24 h",
+                assignment.issued, assignment.expires
+            ),
         );
     }
     match assignment.action {
@@ -212,7 +242,10 @@ fn role_of(subject: &str) -> Checked<Role> {
     match parsed.map(|subject| (subject.area(), subject.step() == "summary")) {
         Some((Area::Verification, true)) => Ok(Role::Verifier),
         Some((Area::Scan, true)) => Ok(Role::Scanner),
-        Some(_) | None => refuse(Reason::StatementInvalid, format!("{subject} is no summary's subject")),
+        Some(_) | None => refuse(
+            Reason::StatementInvalid,
+            format!("{subject} is no summary's subject"),
+        ),
     }
 }
 
@@ -228,8 +261,8 @@ struct Scope<'a> {
 impl Scope<'_> {
     fn statements(&self) -> Checked<(ReleaseContents, Baseline)> {
         self.decision()?;
-        let contents: ReleaseContents =
-            self.read::<wire::verification::v1::ReleaseContents, _>(Role::Verifier, &self.assignment.contents)?;
+        let contents: ReleaseContents = self
+            .read::<wire::verification::v1::ReleaseContents, _>(Role::Verifier, &self.assignment.contents)?;
         self.contents(&contents)?;
         self.summaries(&contents)?;
         let baseline: Baseline = self.read::<wire::verification::v1::BaselineContents, _>(
@@ -249,7 +282,11 @@ impl Scope<'_> {
         let Some(envelope) = self.dossier.statement(&named.subject, named.digest) else {
             return refuse(
                 Reason::StatementMissing,
-                format!("{} with digest {} did not come along", named.subject, named.digest.short()),
+                format!(
+                    "{} with digest {} did not come along",
+                    named.subject,
+                    named.digest.short()
+                ),
             );
         };
         let invalid = |text: String| (Reason::StatementInvalid, format!("{}: {text}", named.subject));
@@ -266,18 +303,27 @@ impl Scope<'_> {
             self.read::<wire::policy::v1::Decision, _>(Role::Policy, &self.assignment.decision)?;
         let assignment = self.assignment;
         if decision.outcome != Outcome::Allow {
-            return refuse(Reason::NotAllowed, format!("the decision is {}", decision.outcome));
+            return refuse(
+                Reason::NotAllowed,
+                format!("the decision is {}", decision.outcome),
+            );
         }
         if decision.release != assignment.target || decision.baseline != assignment.baseline {
             return refuse(
                 Reason::NotAllowed,
-                format!("the decision is about {} on baseline {}", decision.release, decision.baseline),
+                format!(
+                    "the decision is about {} on baseline {}",
+                    decision.release, decision.baseline
+                ),
             );
         }
         if decision.valid_until.is_none_or(|until| until <= self.now) {
             return refuse(Reason::DecisionExpired, "the ALLOW is no longer valid");
         }
-        if decision.valid_until.is_some_and(|until| assignment.expires > until) {
+        if decision
+            .valid_until
+            .is_some_and(|until| assignment.expires > until)
+        {
             return refuse(Reason::DecisionExpired, "the assignment outlives its ALLOW");
         }
         if decision.demo && !self.demands.accept_demo {
@@ -285,24 +331,39 @@ impl Scope<'_> {
         }
         let accepted = self.demands.policies.iter().any(|policy| {
             policy.name == decision.policy.name
-                && policy.digest.is_none_or(|digest| digest == decision.policy.digest)
+                && policy
+                    .digest
+                    .is_none_or(|digest| digest == decision.policy.digest)
         });
         if accepted {
             return Ok(());
         }
         let found = format!("{} ({})", decision.policy.name, decision.policy.digest.short());
-        refuse(Reason::PolicyNotAccepted, format!("policy {found} is not among those of the agent's file"))
+        refuse(
+            Reason::PolicyNotAccepted,
+            format!("policy {found} is not among those of the agent's file"),
+        )
     }
 
     /// The contents are those of the target, and the assignment names the same digests.
     fn contents(&self, contents: &ReleaseContents) -> Checked<()> {
         let assignment = self.assignment;
-        let indexes = contents.images.iter().map(|(component, image)| (*component, image.index)).collect();
+        let indexes = contents
+            .images
+            .iter()
+            .map(|(component, image)| (*component, image.index))
+            .collect();
         if contents.release != assignment.target {
-            return refuse(Reason::DigestsDisagree, format!("the contents are those of {}", contents.release));
+            return refuse(
+                Reason::DigestsDisagree,
+                format!("the contents are those of {}", contents.release),
+            );
         }
         if contents.layer != assignment.layer || assignment.images != indexes {
-            return refuse(Reason::DigestsDisagree, "assignment and contents name other digests");
+            return refuse(
+                Reason::DigestsDisagree,
+                "assignment and contents name other digests",
+            );
         }
         Ok(())
     }
@@ -313,8 +374,7 @@ impl Scope<'_> {
         let mut spoken = BTreeSet::from([Role::Controller, Role::Policy]);
         for named in &self.assignment.summaries {
             let role = role_of(&named.subject)?;
-            let summary: RoleSummary =
-                self.read::<wire::verification::v1::RoleSummary, _>(role, named)?;
+            let summary: RoleSummary = self.read::<wire::verification::v1::RoleSummary, _>(role, named)?;
             self.summary(role, &summary, contents)?;
             spoken.insert(role);
         }
@@ -336,14 +396,20 @@ impl Scope<'_> {
                 format!("the summary of the {role} speaks about {}", summary.release),
             );
         }
-        let images = contents.images.iter().map(|(c, image)| (Artifact::Image(*c), image.index));
+        let images = contents
+            .images
+            .iter()
+            .map(|(c, image)| (Artifact::Image(*c), image.index));
         let digests: Vec<_> = std::iter::once((Artifact::FluxManifests, contents.release.manifests))
             .chain(images)
             .collect();
         if role == Role::Verifier && !summary.passed_for(&digests, CheckKind::Signature) {
             return refuse(
                 Reason::SummaryNotPassed,
-                format!("the verifier's summary is {} for the manifests and the images", summary.worst()),
+                format!(
+                    "the verifier's summary is {} for the manifests and the images",
+                    summary.worst()
+                ),
             );
         }
         Ok(())
@@ -352,7 +418,10 @@ impl Scope<'_> {
     /// The baseline is the one that was decided about, and the target is not below it.
     fn baseline(&self, baseline: &Baseline) -> Checked<()> {
         if baseline.key() != self.assignment.baseline {
-            return refuse(Reason::DigestsDisagree, "the baseline's contents are those of another baseline");
+            return refuse(
+                Reason::DigestsDisagree,
+                "the baseline's contents are those of another baseline",
+            );
         }
         match &baseline.version {
             Some(version) if *version > self.assignment.target.version => refuse(
@@ -360,7 +429,10 @@ impl Scope<'_> {
                 format!("{version} runs, the target is {}", self.assignment.target.version),
             ),
             Some(_) => Ok(()),
-            None => refuse(Reason::BaselineVersionUnknown, "what runs is no single known version"),
+            None => refuse(
+                Reason::BaselineVersionUnknown,
+                "what runs is no single known version",
+            ),
         }
     }
 }

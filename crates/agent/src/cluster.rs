@@ -167,7 +167,9 @@ impl Cluster {
         // An API server is reached directly: a proxy of the environment is meant for the internet, and this
         // build of kube can't use one.
         config.proxy_url = None;
-        Ok(Self { client: Client::try_from(config).map_err(connect)? })
+        Ok(Self {
+            client: Client::try_from(config).map_err(connect)?,
+        })
     }
 
     /// A cluster from a client that exists.
@@ -187,7 +189,11 @@ impl Cluster {
     /// # Errors
     /// If it does not answer.
     pub async fn version(&self) -> Result<String, ClusterError> {
-        let version = self.client.apiserver_version().await.map_err(read("the API server's version"))?;
+        let version = self
+            .client
+            .apiserver_version()
+            .await
+            .map_err(read("the API server's version"))?;
         Ok(version.git_version)
     }
 
@@ -196,9 +202,14 @@ impl Cluster {
     /// # Errors
     /// If discovery fails.
     pub async fn catalogue(&self) -> Result<Catalogue, ClusterError> {
-        let discovery =
-            Discovery::new(self.client.clone()).run_aggregated().await.map_err(read("the API's kinds"))?;
-        Ok(Catalogue { client: self.client.clone(), discovery })
+        let discovery = Discovery::new(self.client.clone())
+            .run_aggregated()
+            .await
+            .map_err(read("the API's kinds"))?;
+        Ok(Catalogue {
+            client: self.client.clone(),
+            discovery,
+        })
     }
 
     /// The Deployments of the namespace.
@@ -207,7 +218,11 @@ impl Cluster {
     /// If they can't be read.
     pub async fn deployments(&self) -> Result<Vec<Deployment>, ClusterError> {
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), NAMESPACE);
-        Ok(api.list(&ListParams::default()).await.map_err(read("Deployments"))?.items)
+        Ok(api
+            .list(&ListParams::default())
+            .await
+            .map_err(read("Deployments"))?
+            .items)
     }
 
     /// The pods of the namespace.
@@ -216,7 +231,11 @@ impl Cluster {
     /// If they can't be read.
     pub async fn pods(&self) -> Result<Vec<Pod>, ClusterError> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
-        Ok(api.list(&ListParams::default()).await.map_err(read("pods"))?.items)
+        Ok(api
+            .list(&ListParams::default())
+            .await
+            .map_err(read("pods"))?
+            .items)
     }
 
     /// The CRDs of Flux.
@@ -225,7 +244,11 @@ impl Cluster {
     /// If they can't be read.
     pub async fn crds(&self) -> Result<Vec<Object>, ClusterError> {
         let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let listed = api.list(&ListParams::default()).await.map_err(read("CRDs"))?.items;
+        let listed = api
+            .list(&ListParams::default())
+            .await
+            .map_err(read("CRDs"))?
+            .items;
         listed
             .into_iter()
             .filter(|crd| crd.spec.group.ends_with(".fluxcd.io"))
@@ -246,22 +269,32 @@ impl Cluster {
         let (deployments, pods, crds) = tokio::try_join!(self.deployments(), self.pods(), self.crds())?;
         let mut set = CrdSet::new();
         for crd in crds {
-            let facts = flux::manifest::crd_facts(&crd)
-                .map_err(|_malformed| ClusterError::Form { object: crd.name.clone() })?;
+            let facts = flux::manifest::crd_facts(&crd).map_err(|_malformed| ClusterError::Form {
+                object: crd.name.clone(),
+            })?;
             set.insert(crd.name, facts.crd);
         }
         let named = |d: Deployment| Some((d.metadata.name.clone()?, d));
         let deployments: BTreeMap<_, _> = deployments.into_iter().filter_map(named).collect();
-        Ok(Seen { deployments, pods, crds: set })
+        Ok(Seen {
+            deployments,
+            pods,
+            crds: set,
+        })
     }
 }
 
 fn read(what: &'static str) -> impl FnOnce(kube::Error) -> ClusterError {
-    move |source| ClusterError::Read { what, source: Box::new(source) }
+    move |source| ClusterError::Read {
+        what,
+        source: Box::new(source),
+    }
 }
 
 fn object_of<K: serde::Serialize>(typed: &K, name: &str) -> Result<Object, ClusterError> {
-    let form = || ClusterError::Form { object: name.to_owned() };
+    let form = || ClusterError::Form {
+        object: name.to_owned(),
+    };
     let value = serde_json::to_value(typed).map_err(|_malformed| form())?;
     Object::read(value).map_err(|_malformed| form())
 }
@@ -274,10 +307,16 @@ pub fn label(object: &Object) -> String {
 
 impl Catalogue {
     fn api(&self, object: &Object) -> Result<Api<DynamicObject>, ClusterError> {
-        let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
+        let (group, version) = object
+            .api_version
+            .split_once('/')
+            .unwrap_or(("", &object.api_version));
         let gvk = GroupVersionKind::gvk(group, version, &object.kind);
         let Some((resource, capabilities)) = self.discovery.resolve_gvk(&gvk) else {
-            return Err(ClusterError::Kind(format!("{} {}", object.api_version, object.kind)));
+            return Err(ClusterError::Kind(format!(
+                "{} {}",
+                object.api_version, object.kind
+            )));
         };
         let api = Api::dynamic(self.client.clone(), &resource, &capabilities.scope);
         Ok(match (&capabilities.scope, &object.namespace) {
@@ -296,7 +335,10 @@ impl Catalogue {
         };
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
         let listed = api.list_metadata(&ListParams::default().limit(1)).await;
-        Ok(!listed.map_err(read("objects of another installer"))?.items.is_empty())
+        Ok(!listed
+            .map_err(read("objects of another installer"))?
+            .items
+            .is_empty())
     }
 
     /// The object as it is, if it is there.
@@ -304,10 +346,16 @@ impl Catalogue {
     /// # Errors
     /// If the API server does not answer, or does not serve the kind.
     pub async fn get(&self, object: &Object) -> Result<Option<Value>, ClusterError> {
-        let found = self.api(object)?.get_opt(&object.name).await.map_err(read("an object of Flux"))?;
+        let found = self
+            .api(object)?
+            .get_opt(&object.name)
+            .await
+            .map_err(read("an object of Flux"))?;
         match found.map(serde_json::to_value).transpose() {
             Ok(found) => Ok(found),
-            Err(_) => Err(ClusterError::Form { object: label(object) }),
+            Err(_) => Err(ClusterError::Form {
+                object: label(object),
+            }),
         }
     }
 
@@ -319,13 +367,18 @@ impl Catalogue {
         let mut params = PatchParams::apply(manager);
         params.dry_run = dry_run;
         let api = self.api(object)?;
-        let applied = match api.patch(&object.name, &params, &Patch::Apply(&object.value)).await {
+        let applied = match api
+            .patch(&object.name, &params, &Patch::Apply(&object.value))
+            .await
+        {
             Ok(applied) => applied,
             Err(error) => return Err(refused(object, manager, error)),
         };
         match serde_json::to_value(applied) {
             Ok(applied) => Ok(applied),
-            Err(_) => Err(ClusterError::Form { object: label(object) }),
+            Err(_) => Err(ClusterError::Form {
+                object: label(object),
+            }),
         }
     }
 }
@@ -344,9 +397,16 @@ fn refused(object: &Object, manager: &str, error: kube::Error) -> ClusterError {
     };
     let object = label(object);
     if causes.is_empty() {
-        ClusterError::Apply { object, source: Box::new(error) }
+        ClusterError::Apply {
+            object,
+            source: Box::new(error),
+        }
     } else {
-        ClusterError::Conflict { object, manager: manager.to_owned(), causes }
+        ClusterError::Conflict {
+            object,
+            manager: manager.to_owned(),
+            causes,
+        }
     }
 }
 
@@ -361,7 +421,10 @@ mod tests {
 
     #[test]
     fn the_manager_is_the_quoted_part() {
-        assert_eq!(quoted("conflict with \"kubectl-edit\" using apps/v1"), "kubectl-edit");
+        assert_eq!(
+            quoted("conflict with \"kubectl-edit\" using apps/v1"),
+            "kubectl-edit"
+        );
         assert_eq!(quoted("no quotes"), "no quotes");
     }
 }

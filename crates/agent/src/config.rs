@@ -122,7 +122,9 @@ fn observe() -> String {
 }
 
 fn all_roles() -> Vec<String> {
-    [Role::Verifier, Role::Scanner, Role::Policy, Role::Controller].map(|role| role.name().to_owned()).into()
+    [Role::Verifier, Role::Scanner, Role::Policy, Role::Controller]
+        .map(|role| role.name().to_owned())
+        .into()
 }
 
 const fn first() -> u64 {
@@ -145,9 +147,14 @@ impl Config {
     /// If it is none.
     pub fn cluster(&self) -> Result<ClusterName, Invalid> {
         let expected = "1 to 63 of a-z, 0-9 and -";
-        self.cluster
-            .parse()
-            .map_err(|_malformed| invalid("cluster", &*self.cluster, expected, "use the name of the fleet's file"))
+        self.cluster.parse().map_err(|_malformed| {
+            invalid(
+                "cluster",
+                &*self.cluster,
+                expected,
+                "use the name of the fleet's file",
+            )
+        })
     }
 
     fn mode(&self) -> Result<Mode, Invalid> {
@@ -160,7 +167,10 @@ impl Config {
         let expected = "one of verifier, scanner, policy, controller";
         self.roles
             .iter()
-            .map(|role| role.parse().map_err(|_unknown| invalid("roles", &**role, expected, "correct it")))
+            .map(|role| {
+                role.parse()
+                    .map_err(|_unknown| invalid("roles", &**role, expected, "correct it"))
+            })
             .collect()
     }
 
@@ -169,10 +179,18 @@ impl Config {
             let digest = policy.digest.as_ref().map(|digest| {
                 let expected = "sha256: and 64 hex digits";
                 digest.parse().map_err(|_malformed| {
-                    invalid("policies.digest", &**digest, expected, "copy it from `fluxgate get policies -o wide`")
+                    invalid(
+                        "policies.digest",
+                        &**digest,
+                        expected,
+                        "copy it from `fluxgate get policies -o wide`",
+                    )
                 })
             });
-            Ok(AcceptedPolicy { name: policy.name.clone(), digest: digest.transpose()? })
+            Ok(AcceptedPolicy {
+                name: policy.name.clone(),
+                digest: digest.transpose()?,
+            })
         };
         self.policies.iter().map(accept).collect()
     }
@@ -263,8 +281,14 @@ pub fn root_key(pem: &str) -> Result<PublicKey, KeyError> {
 /// # Errors
 /// If the file can't be used.
 pub fn key(path: &PathBuf) -> Result<SigningKey, AgentKeyError> {
-    let file = |source| AgentKeyError::File { path: path.clone(), source };
-    let bad = |source| AgentKeyError::Key { path: path.clone(), source };
+    let file = |source| AgentKeyError::File {
+        path: path.clone(),
+        source,
+    };
+    let bad = |source| AgentKeyError::Key {
+        path: path.clone(),
+        source,
+    };
     match std::fs::read_to_string(path) {
         Ok(text) => SigningKey::from_pem(&text).map_err(bad),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -280,7 +304,11 @@ pub fn key(path: &PathBuf) -> Result<SigningKey, AgentKeyError> {
 fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

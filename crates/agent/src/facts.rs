@@ -24,28 +24,51 @@ pub async fn gather(
     name: &ClusterName,
     now: Timestamp,
 ) -> Result<ClusterFacts, ClusterError> {
-    let (kubernetes, deployments, pods, crds) =
-        tokio::try_join!(cluster.version(), cluster.deployments(), cluster.pods(), cluster.crds())?;
+    let (kubernetes, deployments, pods, crds) = tokio::try_join!(
+        cluster.version(),
+        cluster.deployments(),
+        cluster.pods(),
+        cluster.crds()
+    )?;
     let catalogue = cluster.catalogue().await?;
-    let flux_instance = catalogue.has_any("fluxcd.controlplane.io", "FluxInstance").await?;
-    let mut seen = ownership::Seen { flux_instance, ..Default::default() };
+    let flux_instance = catalogue
+        .has_any("fluxcd.controlplane.io", "FluxInstance")
+        .await?;
+    let mut seen = ownership::Seen {
+        flux_instance,
+        ..Default::default()
+    };
     let mut components = BTreeMap::new();
     for deployment in &deployments {
         let label = deployment.metadata.name.clone().unwrap_or_default();
-        let Ok(component) = label.parse::<Component>() else { continue };
-        let form = || ClusterError::Form { object: format!("Deployment/{label}") };
+        let Ok(component) = label.parse::<Component>() else {
+            continue;
+        };
+        let form = || ClusterError::Form {
+            object: format!("Deployment/{label}"),
+        };
         let value = serde_json::to_value(deployment).map_err(|_malformed| form())?;
         seen.deployments.insert(label.clone(), Marks::read(&value));
-        let image = manager_image(&value).ok_or_else(form)?.parse().map_err(|_malformed| form())?;
-        components.insert(component, ComponentFacts { image, image_ids: image_ids(&pods, component) });
+        let image = manager_image(&value)
+            .ok_or_else(form)?
+            .parse()
+            .map_err(|_malformed| form())?;
+        components.insert(
+            component,
+            ComponentFacts {
+                image,
+                image_ids: image_ids(&pods, component),
+            },
+        );
     }
     let mut facts: BTreeMap<String, CrdFacts> = BTreeMap::new();
     for crd in crds {
         if crd.name == MARKED_CRD {
             seen.crd = Some(Marks::read(&crd.value));
         }
-        let known = flux::manifest::crd_facts(&crd)
-            .map_err(|_malformed| ClusterError::Form { object: crd.name.clone() })?;
+        let known = flux::manifest::crd_facts(&crd).map_err(|_malformed| ClusterError::Form {
+            object: crd.name.clone(),
+        })?;
         facts.insert(crd.name, known);
     }
     Ok(ClusterFacts {
@@ -60,7 +83,11 @@ pub async fn gather(
 
 fn manager_image(deployment: &Value) -> Option<&str> {
     let containers = deployment.pointer("/spec/template/spec/containers")?.as_array()?;
-    containers.iter().find(|c| c.get("name").and_then(Value::as_str) == Some("manager"))?.get("image")?.as_str()
+    containers
+        .iter()
+        .find(|c| c.get("name").and_then(Value::as_str) == Some("manager"))?
+        .get("image")?
+        .as_str()
 }
 
 /// Digests in the `imageID`s of the component's pods that are not on their way out.
@@ -71,7 +98,11 @@ fn image_ids(pods: &[k8s_openapi::api::core::v1::Pod], component: Component) -> 
     };
     pods.iter()
         .filter(own)
-        .flat_map(|pod| pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten()))
+        .flat_map(|pod| {
+            pod.status
+                .iter()
+                .flat_map(|s| s.container_statuses.iter().flatten())
+        })
         .filter_map(|status| digest_of(&status.image_id))
         .collect()
 }

@@ -87,13 +87,20 @@ impl Findings {
 }
 
 fn symptom(reason: Reason, object: String, detail: impl Into<String>) -> Symptom {
-    Symptom { reason, object, detail: detail.into() }
+    Symptom {
+        reason,
+        object,
+        detail: detail.into(),
+    }
 }
 
 /// Judges one moment.
 #[must_use]
 pub fn judge(target: &Target, seen: &Seen) -> Verdict {
-    let mut findings = Findings { pending: Vec::new(), wrong: Vec::new() };
+    let mut findings = Findings {
+        pending: Vec::new(),
+        wrong: Vec::new(),
+    };
     for (component, image) in &target.images {
         deployment(*component, seen.deployments.get(component.name()), &mut findings);
         pods(*component, image, &seen.pods, &mut findings);
@@ -106,7 +113,10 @@ pub fn judge(target: &Target, seen: &Seen) -> Verdict {
 /// images.
 #[must_use]
 pub fn judge_running(seen: &Seen) -> Verdict {
-    let mut findings = Findings { pending: Vec::new(), wrong: Vec::new() };
+    let mut findings = Findings {
+        pending: Vec::new(),
+        wrong: Vec::new(),
+    };
     for component in Component::ALL {
         if let Some(found) = seen.deployments.get(component.name()) {
             deployment(component, Some(found), &mut findings);
@@ -119,21 +129,37 @@ pub fn judge_running(seen: &Seen) -> Verdict {
 fn deployment(component: Component, found: Option<&Deployment>, findings: &mut Findings) {
     let object = format!("Deployment/{component}");
     let Some(found) = found else {
-        findings.wrong.push(symptom(Reason::DeploymentNotReady, object, "is missing"));
+        findings
+            .wrong
+            .push(symptom(Reason::DeploymentNotReady, object, "is missing"));
         return;
     };
-    let conditions = found.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    let conditions = found
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.as_deref())
+        .unwrap_or_default();
     let condition = |kind: &str| conditions.iter().find(|c| c.type_ == kind);
     if reason_is(condition("Progressing"), "ProgressDeadlineExceeded") {
-        findings.wrong.push(symptom(Reason::DeploymentNotReady, object, "made no progress in its deadline"));
+        findings.wrong.push(symptom(
+            Reason::DeploymentNotReady,
+            object,
+            "made no progress in its deadline",
+        ));
         return;
     }
     if let Some(why) = incomplete(found, condition("Progressing"), condition("Available")) {
-        findings.pending.push(symptom(Reason::DeploymentNotReady, object.clone(), why));
+        findings
+            .pending
+            .push(symptom(Reason::DeploymentNotReady, object.clone(), why));
     }
     if let Some(failure) = condition("ReplicaFailure").filter(|c| c.status == "True") {
         let why = failure.message.clone().unwrap_or_default();
-        findings.pending.push(symptom(Reason::DeploymentNotReady, object, format!("pods can't be made: {why}")));
+        findings.pending.push(symptom(
+            Reason::DeploymentNotReady,
+            object,
+            format!("pods can't be made: {why}"),
+        ));
     }
 }
 
@@ -170,16 +196,27 @@ fn incomplete(
 
 fn pods(component: Component, image: &ImageContents, pods: &[Pod], findings: &mut Findings) {
     let own = |pod: &&Pod| {
-        pod.metadata.labels.as_ref().and_then(|l| l.get("app")).map(String::as_str) == Some(component.name())
+        pod.metadata
+            .labels
+            .as_ref()
+            .and_then(|l| l.get("app"))
+            .map(String::as_str)
+            == Some(component.name())
     };
     let mut running = 0;
     for pod in pods.iter().filter(own) {
         let object = format!("Pod/{}", pod.metadata.name.as_deref().unwrap_or_default());
         if pod.metadata.deletion_timestamp.is_some() {
-            findings.pending.push(symptom(Reason::LeftoverPod, object, "is being deleted"));
+            findings
+                .pending
+                .push(symptom(Reason::LeftoverPod, object, "is being deleted"));
             continue;
         }
-        let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_deref()).unwrap_or_default();
+        let statuses = pod
+            .status
+            .as_ref()
+            .and_then(|s| s.container_statuses.as_deref())
+            .unwrap_or_default();
         for status in statuses {
             container(pod, status, image, &object, findings);
             running += usize::from(digest_of(&status.image_id).is_some_and(|id| image.covers(id)));
@@ -188,7 +225,9 @@ fn pods(component: Component, image: &ImageContents, pods: &[Pod], findings: &mu
     if running == 0 {
         let object = format!("Deployment/{component}");
         let detail = format!("no pod runs {}", image.image);
-        findings.pending.push(symptom(Reason::ImageNotRunning, object, detail));
+        findings
+            .pending
+            .push(symptom(Reason::ImageNotRunning, object, detail));
     }
 }
 
@@ -200,43 +239,71 @@ fn container(
     findings: &mut Findings,
 ) {
     let wanted = image.index.to_string();
-    let spec = pod.spec.iter().flat_map(|spec| &spec.containers).find(|c| c.name == status.name);
+    let spec = pod
+        .spec
+        .iter()
+        .flat_map(|spec| &spec.containers)
+        .find(|c| c.name == status.name);
     let named = spec.and_then(|c| c.image.as_deref()).unwrap_or_default();
     if !named.ends_with(&wanted) {
         let detail = format!("still runs {named}");
-        findings.pending.push(symptom(Reason::LeftoverPod, object.to_owned(), detail));
+        findings
+            .pending
+            .push(symptom(Reason::LeftoverPod, object.to_owned(), detail));
         return;
     }
     if let Some(id) = digest_of(&status.image_id).filter(|id| !image.covers(*id)) {
         let detail = format!("expected {wanted} or one of its platforms, the node reports {id}");
-        findings.wrong.push(symptom(Reason::ImageNotRunning, object.to_owned(), detail));
+        findings
+            .wrong
+            .push(symptom(Reason::ImageNotRunning, object.to_owned(), detail));
     }
     let waiting = status.state.as_ref().and_then(|s| s.waiting.as_ref());
     match waiting.and_then(|w| w.reason.as_deref()) {
         Some("CrashLoopBackOff") => {
-            let detail = format!("container {} restarted {} times", status.name, status.restart_count);
-            findings.wrong.push(symptom(Reason::CrashLoop, object.to_owned(), detail));
+            let detail = format!(
+                "container {} restarted {} times",
+                status.name, status.restart_count
+            );
+            findings
+                .wrong
+                .push(symptom(Reason::CrashLoop, object.to_owned(), detail));
         }
         Some("ImagePullBackOff" | "InvalidImageName") => {
-            let why = waiting.and_then(|w| w.message.clone()).unwrap_or_else(|| named.to_owned());
-            findings.wrong.push(symptom(Reason::ImagePullFailed, object.to_owned(), why));
+            let why = waiting
+                .and_then(|w| w.message.clone())
+                .unwrap_or_else(|| named.to_owned());
+            findings
+                .wrong
+                .push(symptom(Reason::ImagePullFailed, object.to_owned(), why));
         }
         Some(_) | None => {}
     }
     let last = status.last_state.as_ref().and_then(|s| s.terminated.as_ref());
     if last.is_some_and(|t| t.reason.as_deref() == Some("OOMKilled")) {
         let detail = format!("container {} ran out of memory", status.name);
-        findings.wrong.push(symptom(Reason::OutOfMemory, object.to_owned(), detail));
+        findings
+            .wrong
+            .push(symptom(Reason::OutOfMemory, object.to_owned(), detail));
     } else if status.restart_count > 0 && last.is_some_and(|t| is_late(pod, t.finished_at.as_ref())) {
-        let detail = format!("container {} restarted {} times", status.name, status.restart_count);
-        findings.wrong.push(symptom(Reason::ContainerRestarted, object.to_owned(), detail));
+        let detail = format!(
+            "container {} restarted {} times",
+            status.name, status.restart_count
+        );
+        findings
+            .wrong
+            .push(symptom(Reason::ContainerRestarted, object.to_owned(), detail));
     }
 }
 
 type Time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 fn is_late(pod: &Pod, finished: Option<&Time>) -> bool {
-    let started: Option<Timestamp> = pod.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
+    let started: Option<Timestamp> = pod
+        .status
+        .as_ref()
+        .and_then(|s| s.start_time.as_ref())
+        .map(|t| t.0);
     match (started, finished) {
         (Some(started), Some(finished)) => finished.0 > started + SETTLING,
         (None, _) | (_, None) => true,
@@ -256,10 +323,15 @@ fn crds(target: &CrdSet, seen: &CrdSet, findings: &mut Findings) {
         match (target.get(name), seen.get(name)) {
             (Some(wanted), Some(found)) if wanted == found => {}
             (Some(wanted), Some(found)) => {
-                let detail = format!("expected versions {:?}, found {:?}", wanted.versions, found.versions);
+                let detail = format!(
+                    "expected versions {:?}, found {:?}",
+                    wanted.versions, found.versions
+                );
                 findings.wrong.push(symptom(Reason::CrdMismatch, object, detail));
             }
-            (_, None) => findings.wrong.push(symptom(Reason::CrdMismatch, object, "is missing")),
+            (_, None) => findings
+                .wrong
+                .push(symptom(Reason::CrdMismatch, object, "is missing")),
             (None, Some(_)) => {}
         }
     }

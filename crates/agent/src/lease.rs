@@ -30,7 +30,11 @@ impl Lease {
     /// For a holder, whose name is the same after a restart.
     #[must_use]
     pub fn new(cluster: Cluster, holder: String) -> Self {
-        Self { cluster, holder, renewed: Mutex::new(None) }
+        Self {
+            cluster,
+            holder,
+            renewed: Mutex::new(None),
+        }
     }
 
     /// Takes or renews it, by the clock of this machine: what counts is that time passes, not which.
@@ -63,8 +67,14 @@ impl Lease {
             ..LeaseSpec::default()
         };
         let Some(found) = found else {
-            let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
-            let lease = LeaseObject { metadata, spec: Some(spec) };
+            let metadata = ObjectMeta {
+                name: Some(NAME.to_owned()),
+                ..ObjectMeta::default()
+            };
+            let lease = LeaseObject {
+                metadata,
+                spec: Some(spec),
+            };
             api.create(&PostParams::default(), &lease).await.map_err(failed)?;
             return Ok(());
         };
@@ -72,11 +82,19 @@ impl Lease {
         let holder = current.holder_identity.unwrap_or_default();
         let alive = current.renew_time.is_some_and(|time| now < time.0 + DURATION);
         if alive && holder != self.holder {
-            return Err(ClusterError::Held { object: "Lease/fluxgate-agent", holder });
+            return Err(ClusterError::Held {
+                object: "Lease/fluxgate-agent",
+                holder,
+            });
         }
         // The resource version that was read goes along: whoever was faster has it.
-        let lease = LeaseObject { metadata: found.metadata, spec: Some(spec) };
-        api.replace(NAME, &PostParams::default(), &lease).await.map_err(failed)?;
+        let lease = LeaseObject {
+            metadata: found.metadata,
+            spec: Some(spec),
+        };
+        api.replace(NAME, &PostParams::default(), &lease)
+            .await
+            .map_err(failed)?;
         Ok(())
     }
 }

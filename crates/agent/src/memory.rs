@@ -51,9 +51,14 @@ impl File {
     /// # Errors
     /// If the folder can't be made.
     pub fn open(folder: &Path) -> Result<Self, MemoryError> {
-        let failed = |source| MemoryError::File { path: folder.to_owned(), source };
+        let failed = |source| MemoryError::File {
+            path: folder.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        Ok(Self { path: folder.join("memory.json") })
+        Ok(Self {
+            path: folder.join("memory.json"),
+        })
     }
 
     /// What is remembered; nothing at the first start.
@@ -64,11 +69,22 @@ impl File {
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Memory::default()),
-            Err(source) => return Err(MemoryError::File { path: self.path.clone(), source }),
+            Err(source) => {
+                return Err(MemoryError::File {
+                    path: self.path.clone(),
+                    source,
+                });
+            }
         };
-        let form: Form = serde_json::from_str(&text)
-            .map_err(|source| MemoryError::Form { path: self.path.clone(), source })?;
-        Ok(Memory { epoch: Epoch(form.epoch), assignment: form.assignment, bundle: form.bundle })
+        let form: Form = serde_json::from_str(&text).map_err(|source| MemoryError::Form {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(Memory {
+            epoch: Epoch(form.epoch),
+            assignment: form.assignment,
+            bundle: form.bundle,
+        })
     }
 
     /// Remembers, on disk before it returns.
@@ -76,12 +92,23 @@ impl File {
     /// # Errors
     /// If the file can't be written: then nothing may follow.
     pub fn store(&self, memory: &Memory) -> Result<(), MemoryError> {
-        let form = Form { epoch: memory.epoch.0, assignment: memory.assignment, bundle: memory.bundle };
-        let failed = |source| MemoryError::File { path: self.path.clone(), source };
-        let text = serde_json::to_vec(&form)
-            .map_err(|source| MemoryError::Form { path: self.path.clone(), source })?;
+        let form = Form {
+            epoch: memory.epoch.0,
+            assignment: memory.assignment,
+            bundle: memory.bundle,
+        };
+        let failed = |source| MemoryError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let text = serde_json::to_vec(&form).map_err(|source| MemoryError::Form {
+            path: self.path.clone(),
+            source,
+        })?;
         let new = self.path.with_extension("new");
-        write(&new, &text).and_then(|()| std::fs::rename(&new, &self.path)).map_err(failed)
+        write(&new, &text)
+            .and_then(|()| std::fs::rename(&new, &self.path))
+            .map_err(failed)
     }
 }
 
@@ -101,7 +128,11 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("fluxgate-memory-{}", std::process::id()));
         let file = File::open(&folder).unwrap();
         assert_eq!(file.load().unwrap(), Memory::default());
-        let memory = Memory { epoch: Epoch(7), assignment: Some(Digest::of(b"a")), bundle: 2 };
+        let memory = Memory {
+            epoch: Epoch(7),
+            assignment: Some(Digest::of(b"a")),
+            bundle: 2,
+        };
         file.store(&memory).unwrap();
         assert_eq!(File::open(&folder).unwrap().load().unwrap(), memory);
         std::fs::write(folder.join("memory.json"), "{").unwrap();

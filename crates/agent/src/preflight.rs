@@ -58,7 +58,10 @@ pub enum PreflightError {
 }
 
 fn refuse<T>(reason: Reason, detail: impl Into<String>) -> Result<T, PreflightError> {
-    Err(PreflightError::Refused { reason, detail: detail.into() })
+    Err(PreflightError::Refused {
+        reason,
+        detail: detail.into(),
+    })
 }
 
 /// An answer of the API server during a dry run: a refusal is a fact about the step, silence is not.
@@ -68,13 +71,19 @@ fn judged(error: ClusterError) -> PreflightError {
     }
     let detail = match &error {
         ClusterError::Conflict { object, causes, .. } => {
-            let fields: Vec<_> = causes.iter().map(|(field, owner)| format!("{field} is owned by {owner}")).collect();
+            let fields: Vec<_> = causes
+                .iter()
+                .map(|(field, owner)| format!("{field} is owned by {owner}"))
+                .collect();
             format!("{object}: {}", fields.join(", "))
         }
         ClusterError::Apply { object, source } => format!("{object}: {source}"),
         other => other.to_string(),
     };
-    PreflightError::Refused { reason: error.reason(), detail }
+    PreflightError::Refused {
+        reason: error.reason(),
+        detail,
+    }
 }
 
 /// The whole preflight of a task that has not begun.
@@ -95,7 +104,10 @@ pub async fn preflight(
         uncustomised(&catalogue, object, plan.manager, tolerate).await?;
     }
     for object in &plan.objects {
-        catalogue.apply(object, plan.manager, true).await.map_err(judged)?;
+        catalogue
+            .apply(object, plan.manager, true)
+            .await
+            .map_err(judged)?;
     }
     Ok(plan)
 }
@@ -107,17 +119,29 @@ fn baseline_is_live(order: &Order, facts: &ClusterFacts) -> Result<(), Preflight
     }
     for (component, found) in &facts.components {
         let Some(image) = order.baseline.images.get(component) else {
-            return refuse(Reason::BaselineMoved, format!("{component} runs and is not in the baseline"));
+            return refuse(
+                Reason::BaselineMoved,
+                format!("{component} runs and is not in the baseline"),
+            );
         };
         if let Some(id) = found.image_ids.iter().find(|id| !image.covers(**id)) {
-            let detail = format!("{component}: the node reports {id}, the baseline has {}", image.index);
+            let detail = format!(
+                "{component}: the node reports {id}, the baseline has {}",
+                image.index
+            );
             return refuse(Reason::BaselineImageUnknown, detail);
         }
         if found.image_ids.is_empty() {
-            return refuse(Reason::BaselineMoved, format!("no pod of {component} reports its image"));
+            return refuse(
+                Reason::BaselineMoved,
+                format!("no pod of {component} reports its image"),
+            );
         }
     }
-    refuse(Reason::BaselineMoved, "components or CRD versions are others than in the baseline")
+    refuse(
+        Reason::BaselineMoved,
+        "components or CRD versions are others than in the baseline",
+    )
 }
 
 /// A begun task may go on while each image and each CRD is one of the task's.
@@ -133,13 +157,19 @@ pub fn still_ours(order: &Order, facts: &ClusterFacts, target: &Target) -> Resul
                 .any(|image| image.covers(*id))
         };
         if let Some(id) = found.image_ids.iter().find(|id| !known(id)) {
-            return refuse(Reason::BaselineMoved, format!("{component} runs {id}, which is none of the task's"));
+            return refuse(
+                Reason::BaselineMoved,
+                format!("{component} runs {id}, which is none of the task's"),
+            );
         }
     }
     for (name, found) in &facts.crds {
         let ours = [order.baseline.crds.get(name), target.crds.get(name)].contains(&Some(&found.crd));
         if !ours {
-            return refuse(Reason::BaselineMoved, format!("CRD {name} has versions that are none of the task's"));
+            return refuse(
+                Reason::BaselineMoved,
+                format!("CRD {name} has versions that are none of the task's"),
+            );
         }
     }
     Ok(())
@@ -154,56 +184,96 @@ pub fn plan(order: &Order, layers: &Layers, facts: &ClusterFacts) -> Result<Plan
         return refuse(Reason::OwnerRefused, facts.installer.to_string());
     };
     let keep = facts.components.keys().copied().collect();
-    if let Some(unknown) = facts.components.keys().find(|c| !order.contents.images.contains_key(c)) {
-        return refuse(Reason::ComponentUnknown, format!("{unknown} runs, {} has none", order.contents.release.version));
+    if let Some(unknown) = facts
+        .components
+        .keys()
+        .find(|c| !order.contents.images.contains_key(c))
+    {
+        return refuse(
+            Reason::ComponentUnknown,
+            format!("{unknown} runs, {} has none", order.contents.release.version),
+        );
     }
     let document = document(&layers.target, order.assignment.layer)?;
     if Digest::of(document.as_bytes()) != order.contents.document {
-        return refuse(Reason::ManifestsMismatch, "the document in the layer is not the verified one");
+        return refuse(
+            Reason::ManifestsMismatch,
+            "the document in the layer is not the verified one",
+        );
     }
     let objects = rendered(&document, &keep)?;
-    let verified: BTreeMap<Component, ImageRef> =
-        order.contents.images.iter().map(|(c, image)| (*c, image.image.pinned(image.index))).collect();
+    let verified: BTreeMap<Component, ImageRef> = order
+        .contents
+        .images
+        .iter()
+        .map(|(c, image)| (*c, image.image.pinned(image.index)))
+        .collect();
     let objects = flux::pin::images(&objects, &verified, &order.assignment.image_registry)
         .or_else(|error| refuse(Reason::ImageUnmapped, error.to_string()))?;
-    let crds = manifest::crd_set(&objects).or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))?;
+    let crds = manifest::crd_set(&objects)
+        .or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))?;
     if let Err(blocked) = flux::hop::check(&facts.crds, &crds) {
         return refuse(Reason::HopIllegal, blocked.to_string());
     }
     let Some(layer) = order.baseline.layer else {
-        return refuse(Reason::BaselineVersionUnknown, "the manifests of the running version are unknown");
+        return refuse(
+            Reason::BaselineVersionUnknown,
+            "the manifests of the running version are unknown",
+        );
     };
     let expected = rendered(&self::document(&layers.baseline, layer)?, &keep)?;
-    let images = order.contents.images.iter().filter(|(c, _)| facts.components.contains_key(c));
+    let images = order
+        .contents
+        .images
+        .iter()
+        .filter(|(c, _)| facts.components.contains_key(c));
     Ok(Plan {
         manager,
-        target: Target { images: images.map(|(c, image)| (*c, image.clone())).collect(), crds },
-        expected: expected.into_iter().map(|object| with_live_image(object, facts)).collect(),
+        target: Target {
+            images: images.map(|(c, image)| (*c, image.clone())).collect(),
+            crds,
+        },
+        expected: expected
+            .into_iter()
+            .map(|object| with_live_image(object, facts))
+            .collect(),
         objects,
     })
 }
 
 fn document(layer: &[u8], digest: Digest) -> Result<String, PreflightError> {
     if Digest::of(layer) != digest {
-        return refuse(Reason::ManifestsMismatch, format!("the layer's bytes are not {digest}"));
+        return refuse(
+            Reason::ManifestsMismatch,
+            format!("the layer's bytes are not {digest}"),
+        );
     }
-    registry::document(layer, MAX_DOCUMENT).or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))
+    registry::document(layer, MAX_DOCUMENT)
+        .or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))
 }
 
 fn rendered(
     document: &str,
     keep: &std::collections::BTreeSet<Component>,
 ) -> Result<Vec<Object>, PreflightError> {
-    let all = manifest::parse(document).or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))?;
+    let all =
+        manifest::parse(document).or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))?;
     flux::subset::render(&all, keep).or_else(|error| refuse(Reason::ManifestsUnreadable, error.to_string()))
 }
 
 /// The running version's manifest names images by tag and upstream registry; what runs was compared by
 /// digest already, so the image's spelling is taken from the cluster.
 fn with_live_image(mut object: Object, facts: &ClusterFacts) -> Object {
-    let component = object.name.parse::<Component>().ok().filter(|_| object.kind == "Deployment");
+    let component = object
+        .name
+        .parse::<Component>()
+        .ok()
+        .filter(|_| object.kind == "Deployment");
     let found = component.and_then(|component| facts.components.get(&component));
-    let containers = object.value.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+    let containers = object
+        .value
+        .pointer_mut("/spec/template/spec/containers")
+        .and_then(Value::as_array_mut);
     if let (Some(found), Some(containers)) = (found, containers) {
         for container in containers.iter_mut().filter_map(Value::as_object_mut) {
             container.insert("image".to_owned(), Value::String(found.image.to_string()));
@@ -221,7 +291,10 @@ async fn uncustomised(
     tolerate: &[String],
 ) -> Result<(), PreflightError> {
     let Some(live) = catalogue.get(object).await.map_err(PreflightError::Cluster)? else {
-        return refuse(Reason::Customised, format!("{} of the running version is missing", label(object)));
+        return refuse(
+            Reason::Customised,
+            format!("{} of the running version is missing", label(object)),
+        );
     };
     let again = catalogue.apply(object, manager, true).await.map_err(judged)?;
     let found = customisation::foreign_fields(&live, manager)
@@ -235,8 +308,20 @@ async fn uncustomised(
 }
 
 fn describe(object: &Object, difference: &Difference) -> String {
-    let show = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
-    let owner = difference.manager.as_ref().map(|m| format!(" (owned by {m})")).unwrap_or_default();
+    let show = |value: &Option<Value>| {
+        value
+            .as_ref()
+            .map_or_else(|| "nothing".to_owned(), Value::to_string)
+    };
+    let owner = difference
+        .manager
+        .as_ref()
+        .map(|m| format!(" (owned by {m})"))
+        .unwrap_or_default();
     let (expected, found) = (show(&difference.expected), show(&difference.found));
-    format!("{} {}: expected {expected}, found {found}{owner}", label(object), difference.path)
+    format!(
+        "{} {}: expected {expected}, found {found}{owner}",
+        label(object),
+        difference.path
+    )
 }

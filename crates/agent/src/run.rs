@@ -13,7 +13,7 @@ use std::time::Duration;
 use attest::SigningKey;
 use bus::agent::AgentBus;
 use domain::fleet::{Alarm, Report, ReportKind, Symptom};
-use domain::{ClusterFacts, Digest, Health};
+use domain::{ClusterFacts, Digest, Epoch, Health};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use runtime::errors::chain;
@@ -76,7 +76,7 @@ pub struct Agent {
 struct State {
     task: Option<Current>,
     facts: Option<ClusterFacts>,
-    health: Option<(Health, Vec<Symptom>)>,
+    health: Option<(Epoch, Health, Vec<Symptom>)>,
     /// The assignment that needs no more looking at, and the last one that was complained about.
     handled: Option<Digest>,
     alarm: Option<(Digest, Alarm)>,
@@ -173,18 +173,26 @@ impl Agent {
 
     /// While a task settles its health is looked at more often.
     fn observe_every(&self) -> Duration {
-        if self.is_open() { self.timing.settle } else { self.timing.observe }
+        if self.is_open() {
+            self.timing.settle
+        } else {
+            self.timing.observe
+        }
     }
 
     fn pause(&self) -> Duration {
         let now = Instant::now();
-        [self.state.next_observation, self.state.next_heartbeat, self.state.next_poll]
-            .into_iter()
-            .flatten()
-            .map(|next| next.saturating_duration_since(now))
-            .min()
-            .unwrap_or(Duration::from_millis(100))
-            .max(Duration::from_millis(20))
+        [
+            self.state.next_observation,
+            self.state.next_heartbeat,
+            self.state.next_poll,
+        ]
+        .into_iter()
+        .flatten()
+        .map(|next| next.saturating_duration_since(now))
+        .min()
+        .unwrap_or(Duration::from_millis(100))
+        .max(Duration::from_millis(20))
     }
 
     fn report(&mut self, order: &Order, kind: ReportKind, detail: impl Into<String>) {
@@ -201,7 +209,14 @@ impl Agent {
     ) {
         tracing::info!(cluster = %self.demands.cluster, %epoch, ?kind, detail, "report");
         let cluster = self.demands.cluster.clone();
-        let report = Report { cluster, sent: self.now(), epoch, assignment, kind, detail };
+        let report = Report {
+            cluster,
+            sent: self.now(),
+            epoch,
+            assignment,
+            kind,
+            detail,
+        };
         self.voice.report(&report, traceparent);
     }
 

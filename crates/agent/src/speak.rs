@@ -28,7 +28,12 @@ impl Voice {
     /// The voice of a cluster's agent.
     #[must_use]
     pub fn new(bus: AgentBus, cluster: ClusterName, key: Arc<SigningKey>) -> Self {
-        Self { bus, cluster, key, unsaid: VecDeque::new() }
+        Self {
+            bus,
+            cluster,
+            key,
+            unsaid: VecDeque::new(),
+        }
     }
 
     fn sign<C: Claim>(&self, claim: &C, now: Timestamp, traceparent: &str) -> Result<Vec<u8>, ClaimError> {
@@ -49,12 +54,20 @@ impl Voice {
 
     /// Says what runs.
     pub fn facts(&mut self, facts: &ClusterFacts) {
-        self.keep(SubmissionKind::Facts, &v1::ClusterFacts::from(facts), (facts.observed, ""));
+        self.keep(
+            SubmissionKind::Facts,
+            &v1::ClusterFacts::from(facts),
+            (facts.observed, ""),
+        );
     }
 
     /// Says how the cluster is.
     pub fn health(&mut self, report: &HealthReport) {
-        self.keep(SubmissionKind::Health, &v1::HealthReport::from(report), (report.observed, ""));
+        self.keep(
+            SubmissionKind::Health,
+            &v1::HealthReport::from(report),
+            (report.observed, ""),
+        );
     }
 
     /// Says what became of an assignment.

@@ -79,11 +79,16 @@ fn api(cluster: &Cluster) -> Api<ConfigMap> {
 }
 
 fn failed(source: kube::Error) -> ClusterError {
-    ClusterError::Apply { object: format!("ConfigMap/{NAME}"), source: Box::new(source) }
+    ClusterError::Apply {
+        object: format!("ConfigMap/{NAME}"),
+        source: Box::new(source),
+    }
 }
 
 fn malformed() -> ClusterError {
-    ClusterError::Form { object: format!("ConfigMap/{NAME}") }
+    ClusterError::Form {
+        object: format!("ConfigMap/{NAME}"),
+    }
 }
 
 /// The stored task, if there is one.
@@ -91,13 +96,25 @@ fn malformed() -> ClusterError {
 /// # Errors
 /// If the API server does not answer, or what is stored can't be read.
 pub async fn load(cluster: &Cluster) -> Result<Option<Task>, ClusterError> {
-    let Some(map) = api(cluster).get_opt(NAME).await.map_err(failed)? else { return Ok(None) };
-    let text = map.data.and_then(|mut data| data.remove("task.json")).ok_or_else(malformed)?;
+    let Some(map) = api(cluster).get_opt(NAME).await.map_err(failed)? else {
+        return Ok(None);
+    };
+    let text = map
+        .data
+        .and_then(|mut data| data.remove("task.json"))
+        .ok_or_else(malformed)?;
     let record: Record = serde_json::from_str(&text).map_err(|_malformed| malformed())?;
     let mut bytes = map.binary_data.unwrap_or_default();
     let mut take = |name: &str| bytes.remove(name).map(|bytes| bytes.0).ok_or_else(malformed);
-    let layers = Layers { target: take("target.tar.gz")?, baseline: take("baseline.tar.gz")? };
-    Ok(Some(Task { record, dossier: take("dossier.json")?, layers }))
+    let layers = Layers {
+        target: take("target.tar.gz")?,
+        baseline: take("baseline.tar.gz")?,
+    };
+    Ok(Some(Task {
+        record,
+        dossier: take("dossier.json")?,
+        layers,
+    }))
 }
 
 /// Stores a task.
@@ -112,14 +129,23 @@ pub async fn store(cluster: &Cluster, task: &Task) -> Result<(), ClusterError> {
         ("baseline.tar.gz", &task.layers.baseline),
     ];
     let map = ConfigMap {
-        metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            ..ObjectMeta::default()
+        },
         data: Some(BTreeMap::from([("task.json".to_owned(), text)])),
         binary_data: Some(
-            bytes.into_iter().map(|(name, bytes)| (name.to_owned(), ByteString(bytes.clone()))).collect(),
+            bytes
+                .into_iter()
+                .map(|(name, bytes)| (name.to_owned(), ByteString(bytes.clone())))
+                .collect(),
         ),
         ..ConfigMap::default()
     };
     let params = PatchParams::apply(MANAGER);
-    api(cluster).patch(NAME, &params, &Patch::Apply(&map)).await.map_err(failed)?;
+    api(cluster)
+        .patch(NAME, &params, &Patch::Apply(&map))
+        .await
+        .map_err(failed)?;
     Ok(())
 }

@@ -131,10 +131,16 @@ impl Trust {
         let bundle: TrustBundle = statement.claim()?;
         let (found, subject) = (statement.header()?.subject, bundle_subject(bundle.version));
         if found != subject {
-            return Err(TrustError::Subject { claimed: found, found: subject });
+            return Err(TrustError::Subject {
+                claimed: found,
+                found: subject,
+            });
         }
         if bundle.version < lowest {
-            return Err(TrustError::Outdated { lowest, found: bundle.version });
+            return Err(TrustError::Outdated {
+                lowest,
+                found: bundle.version,
+            });
         }
         let mut keys = Vec::with_capacity(bundle.keys.len());
         for key in &bundle.keys {
@@ -142,7 +148,13 @@ impl Trust {
                 PublicKey::from_pem(&key.public_key).map_err(|error| TrustError::Key(key.role, error))?;
             keys.push((key.clone(), public));
         }
-        Ok(Self { root: root.clone(), lowest, bundle, keys, envelope: envelope.to_vec() })
+        Ok(Self {
+            root: root.clone(),
+            lowest,
+            bundle,
+            keys,
+            envelope: envelope.to_vec(),
+        })
     }
 
     /// Takes a newer bundle; the same or an older version is refused and nothing changes.
@@ -150,7 +162,11 @@ impl Trust {
     /// # Errors
     /// As [`Self::open`]; also if it is not newer.
     pub fn advance(&mut self, envelope: &[u8]) -> Result<(), TrustError> {
-        *self = Self::open(&self.root, self.bundle.version.saturating_add(1).max(self.lowest), envelope)?;
+        *self = Self::open(
+            &self.root,
+            self.bundle.version.saturating_add(1).max(self.lowest),
+            envelope,
+        )?;
         Ok(())
     }
 
@@ -216,7 +232,10 @@ impl Trust {
         counts: impl Fn(&BundleKey) -> bool,
     ) -> Result<Statement, TrustError> {
         let parsed = Envelope::parse(envelope)?;
-        let mut candidates = self.keys.iter().filter(|(key, _)| key.role == role && counts(key));
+        let mut candidates = self
+            .keys
+            .iter()
+            .filter(|(key, _)| key.role == role && counts(key));
         if !candidates.any(|(_, public)| parsed.is_by(public)) {
             return Err(TrustError::Role(role));
         }
@@ -225,7 +244,10 @@ impl Trust {
         if claimed == subject {
             Ok(statement)
         } else {
-            Err(TrustError::Subject { claimed, found: subject.to_owned() })
+            Err(TrustError::Subject {
+                claimed,
+                found: subject.to_owned(),
+            })
         }
     }
 }
@@ -241,7 +263,11 @@ pub fn by_agent(envelope: &[u8], fingerprint: &str) -> Result<Statement, TrustEr
     let statement = Statement::parse(parsed.payload()).map_err(ClaimError::from)?;
     let signed = PublicKey::from_pem(&statement.header()?.key)
         .is_ok_and(|key| key.fingerprint() == fingerprint && parsed.is_by(&key));
-    if signed { Ok(statement) } else { Err(TrustError::Agent(fingerprint.to_owned())) }
+    if signed {
+        Ok(statement)
+    } else {
+        Err(TrustError::Agent(fingerprint.to_owned()))
+    }
 }
 
 /// The subject of a version of the bundle.
@@ -255,7 +281,11 @@ pub fn bundle_subject(version: u64) -> String {
 /// # Errors
 /// If the key can't sign.
 pub fn sign(bundle: &TrustBundle, root: &SigningKey, now: Timestamp) -> Result<Envelope, ClaimError> {
-    claim::sign(&Header::published(bundle_subject(bundle.version), now, ""), bundle, root)
+    claim::sign(
+        &Header::published(bundle_subject(bundle.version), now, ""),
+        bundle,
+        root,
+    )
 }
 
 #[cfg(test)]

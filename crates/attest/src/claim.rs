@@ -46,7 +46,9 @@ mod number_as_text {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -85,7 +87,10 @@ impl Header {
     /// The same header, saying up to where its maker had read.
     #[must_use]
     pub fn as_of(self, sequence: u64) -> Self {
-        Self { as_of: sequence, ..self }
+        Self {
+            as_of: sequence,
+            ..self
+        }
     }
 }
 
@@ -148,18 +153,29 @@ pub fn predicate_type(kind: &str) -> String {
 /// If the claim does not serialise.
 pub fn statement<C: Claim>(header: &Header, claim: &C) -> Result<Statement, ClaimError> {
     let kind = predicate_type(C::KIND);
-    let predicate_error = |source| ClaimError::Predicate { kind: kind.clone(), source };
+    let predicate_error = |source| ClaimError::Predicate {
+        kind: kind.clone(),
+        source,
+    };
     let body = serde_json::to_value(claim).map_err(predicate_error)?;
     let header_value = serde_json::to_value(header).map_err(predicate_error)?;
     let mut subjects = claim.subjects();
     if subjects.is_empty() {
-        let name = if header.subject.is_empty() { &header.cluster } else { &header.subject };
+        let name = if header.subject.is_empty() {
+            &header.cluster
+        } else {
+            &header.subject
+        };
         subjects.push(ResourceDescriptor::named(name.clone()));
     }
     let own = serde_json::json!({ "header": header_value, "body": body });
     Ok(match claim.verification_summary() {
         None => Statement::new(subjects, kind, own),
-        Some(summary) => Statement::new(subjects, vsa::PREDICATE_TYPE.to_owned(), summary.predicate(&kind, own)),
+        Some(summary) => Statement::new(
+            subjects,
+            vsa::PREDICATE_TYPE.to_owned(),
+            summary.predicate(&kind, own),
+        ),
     })
 }
 
@@ -177,7 +193,8 @@ impl Statement {
     fn own_part(&self) -> (&str, &Value) {
         if self.predicate_type == vsa::PREDICATE_TYPE {
             let extension = self.predicate.as_object().and_then(|map| {
-                map.iter().find(|(key, _)| key.starts_with("https://fluxgate.dev/"))
+                map.iter()
+                    .find(|(key, _)| key.starts_with("https://fluxgate.dev/"))
             });
             if let Some((kind, own)) = extension {
                 return (kind, own);
@@ -198,9 +215,13 @@ impl Statement {
     /// If there is none, or it is malformed.
     pub fn header(&self) -> Result<Header, ClaimError> {
         let (kind, own) = self.own_part();
-        let header = own.get("header").ok_or_else(|| ClaimError::Header(kind.to_owned()))?;
-        Header::deserialize(header)
-            .map_err(|source| ClaimError::Predicate { kind: kind.to_owned(), source })
+        let header = own
+            .get("header")
+            .ok_or_else(|| ClaimError::Header(kind.to_owned()))?;
+        Header::deserialize(header).map_err(|source| ClaimError::Predicate {
+            kind: kind.to_owned(),
+            source,
+        })
     }
 
     /// The claim, if the statement makes one of this type.
@@ -213,14 +234,23 @@ impl Statement {
     pub fn claim<C: Claim>(&self) -> Result<C, ClaimError> {
         let expected = predicate_type(C::KIND);
         let (kind, own) = self.own_part();
-        let mismatch = || ClaimError::Type { expected: expected.clone(), found: self.predicate_type.clone() };
+        let mismatch = || ClaimError::Type {
+            expected: expected.clone(),
+            found: self.predicate_type.clone(),
+        };
         if kind != expected {
             return Err(mismatch());
         }
         let body = own.get("body").cloned().unwrap_or(Value::Null);
-        let claim: C = serde_json::from_value(body)
-            .map_err(|source| ClaimError::Predicate { kind: expected.clone(), source })?;
-        if statement(&self.header()?, &claim)? == *self { Ok(claim) } else { Err(mismatch()) }
+        let claim: C = serde_json::from_value(body).map_err(|source| ClaimError::Predicate {
+            kind: expected.clone(),
+            source,
+        })?;
+        if statement(&self.header()?, &claim)? == *self {
+            Ok(claim)
+        } else {
+            Err(mismatch())
+        }
     }
 }
 

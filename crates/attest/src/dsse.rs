@@ -72,7 +72,11 @@ impl Envelope {
     /// If the key can't sign.
     pub fn sign(payload: Vec<u8>, key: &SigningKey) -> Result<Self, KeyError> {
         let signature = key.sign(&pae(PAYLOAD_TYPE, &payload))?;
-        Ok(Self { payload, key_id: key.public().fingerprint(), signature })
+        Ok(Self {
+            payload,
+            key_id: key.public().fingerprint(),
+            signature,
+        })
     }
 
     /// Reads an envelope. Checks its form, not its signature.
@@ -90,8 +94,11 @@ impl Envelope {
         let [signature] = wire.signatures.as_slice() else {
             return Err(EnvelopeError::Signatures(wire.signatures.len()));
         };
-        let decode =
-            |what, text: &str| STANDARD.decode(text).map_err(|error| EnvelopeError::Base64(what, error));
+        let decode = |what, text: &str| {
+            STANDARD
+                .decode(text)
+                .map_err(|error| EnvelopeError::Base64(what, error))
+        };
         Ok(Self {
             payload: decode("payload", &wire.payload)?,
             key_id: signature.keyid.clone(),
@@ -159,12 +166,24 @@ mod tests {
         let (key, _) = SigningKey::generate().unwrap();
         let text = String::from_utf8(Envelope::sign(b"{}".to_vec(), &key).unwrap().to_bytes()).unwrap();
         let two = text.replace("}]", "},{\"keyid\":\"\",\"sig\":\"\"}]");
-        assert!(matches!(Envelope::parse(two.as_bytes()), Err(EnvelopeError::Signatures(2))));
+        assert!(matches!(
+            Envelope::parse(two.as_bytes()),
+            Err(EnvelopeError::Signatures(2))
+        ));
         let unknown = text.replacen('{', "{\"x\":1,", 1);
-        assert!(matches!(Envelope::parse(unknown.as_bytes()), Err(EnvelopeError::Json(_))));
+        assert!(matches!(
+            Envelope::parse(unknown.as_bytes()),
+            Err(EnvelopeError::Json(_))
+        ));
         let doubled = text.replacen('{', "{\"payload\":\"\",", 1);
-        assert!(matches!(Envelope::parse(doubled.as_bytes()), Err(EnvelopeError::Json(_))));
+        assert!(matches!(
+            Envelope::parse(doubled.as_bytes()),
+            Err(EnvelopeError::Json(_))
+        ));
         let other = text.replace("in-toto", "other");
-        assert!(matches!(Envelope::parse(other.as_bytes()), Err(EnvelopeError::PayloadType)));
+        assert!(matches!(
+            Envelope::parse(other.as_bytes()),
+            Err(EnvelopeError::PayloadType)
+        ));
     }
 }

@@ -30,8 +30,13 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Verifier, Self::Scanner, Self::Policy, Self::Controller, Self::Ledger];
+    pub const ALL: [Self; 5] = [
+        Self::Verifier,
+        Self::Scanner,
+        Self::Policy,
+        Self::Controller,
+        Self::Ledger,
+    ];
 
     /// The role's name, as in the bundle and in configuration.
     #[must_use]
@@ -56,7 +61,10 @@ impl FromStr for Role {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(KeyError::Role)
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or(KeyError::Role)
     }
 }
 
@@ -154,7 +162,10 @@ impl SigningKey {
     /// If the system has no randomness to give.
     pub fn generate() -> Result<(Self, String), KeyError> {
         match EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()) {
-            Ok(document) => Ok((Self::from_pkcs8(document.as_ref())?, encode_pem(PRIVATE, document.as_ref()))),
+            Ok(document) => Ok((
+                Self::from_pkcs8(document.as_ref())?,
+                encode_pem(PRIVATE, document.as_ref()),
+            )),
             Err(_) => Err(KeyError::Library),
         }
     }
@@ -174,7 +185,9 @@ impl SigningKey {
         let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der) else {
             return Err(KeyError::NotP256);
         };
-        let Ok(spki) = pair.public_key().as_der() else { return Err(KeyError::Library) };
+        let Ok(spki) = pair.public_key().as_der() else {
+            return Err(KeyError::Library);
+        };
         let public = PublicKey::from_spki(spki.as_ref().to_vec())?;
         Ok(Self { pair, public })
     }

@@ -24,7 +24,10 @@ impl ResourceDescriptor {
     /// An artifact by name and digest.
     #[must_use]
     pub fn new(name: impl Into<String>, digest: Digest) -> Self {
-        Self { name: name.into(), digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]) }
+        Self {
+            name: name.into(),
+            digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]),
+        }
     }
 
     /// Something that has no bytes of its own: its digest is that of its name.
@@ -66,7 +69,12 @@ impl Statement {
     /// A statement of the current type.
     #[must_use]
     pub fn new(subject: Vec<ResourceDescriptor>, predicate_type: String, predicate: Value) -> Self {
-        Self { kind: STATEMENT_TYPE.to_owned(), subject, predicate_type, predicate }
+        Self {
+            kind: STATEMENT_TYPE.to_owned(),
+            subject,
+            predicate_type,
+            predicate,
+        }
     }
 
     /// Reads a statement.
@@ -75,7 +83,11 @@ impl Statement {
     /// If it is none of the current type.
     pub fn parse(payload: &[u8]) -> Result<Self, StatementError> {
         let statement: Self = serde_json::from_slice(payload).map_err(StatementError::Json)?;
-        if statement.kind == STATEMENT_TYPE { Ok(statement) } else { Err(StatementError::Type) }
+        if statement.kind == STATEMENT_TYPE {
+            Ok(statement)
+        } else {
+            Err(StatementError::Type)
+        }
     }
 
     /// The statement's JSON: the same bytes for the same statement (object keys are sorted).

@@ -28,7 +28,8 @@ impl Summary {
     /// The predicate, with our own part beside the specified fields (SLSA: "consumers MUST ignore
     /// unrecognized fields").
     pub(crate) fn predicate(&self, own_kind: &str, own: Value) -> Value {
-        let input = |(uri, digest): &(String, Digest)| json!({"uri": uri, "digest": {"sha256": digest.hex()}});
+        let input =
+            |(uri, digest): &(String, Digest)| json!({"uri": uri, "digest": {"sha256": digest.hex()}});
         let mut predicate = json!({
             "verifier": {"id": "https://fluxgate.dev/policy-engine"},
             "timeVerified": self.time_verified,

@@ -45,7 +45,9 @@ impl FromStr for BaselineKey {
         if text.len() == 16 && text.bytes().all(hex) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ParseBaselineKeyError { text: text.to_owned() })
+            Err(ParseBaselineKeyError {
+                text: text.to_owned(),
+            })
         }
     }
 }

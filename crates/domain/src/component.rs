@@ -111,7 +111,9 @@ impl FromStr for Component {
         Self::ALL
             .into_iter()
             .find(|component| component.name() == text)
-            .ok_or_else(|| ParseComponentError { text: text.to_owned() })
+            .ok_or_else(|| ParseComponentError {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -121,7 +123,9 @@ impl FromStr for Artifact {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::all()
             .find(|artifact| artifact.name() == text)
-            .ok_or_else(|| ParseComponentError { text: text.to_owned() })
+            .ok_or_else(|| ParseComponentError {
+                text: text.to_owned(),
+            })
     }
 }
 

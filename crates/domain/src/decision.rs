@@ -98,7 +98,10 @@ mod tests {
     fn the_worst_outcome_wins() {
         assert_eq!(worst([Outcome::Allow, Outcome::Wait]), Outcome::Wait);
         assert_eq!(worst([Outcome::Deny, Outcome::NeedsApproval]), Outcome::Deny);
-        assert_eq!(worst([Outcome::Wait, Outcome::NeedsApproval]), Outcome::NeedsApproval);
+        assert_eq!(
+            worst([Outcome::Wait, Outcome::NeedsApproval]),
+            Outcome::NeedsApproval
+        );
         assert_eq!(worst([]), Outcome::Deny);
     }
 }

@@ -74,8 +74,9 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let value =
-            text.strip_prefix("sha256:").ok_or_else(|| ParseDigestError::Algorithm(text.to_owned()))?;
+        let value = text
+            .strip_prefix("sha256:")
+            .ok_or_else(|| ParseDigestError::Algorithm(text.to_owned()))?;
         if value.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(ParseDigestError::Value(text.to_owned()));
         }
@@ -95,7 +96,9 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -116,7 +119,10 @@ mod tests {
         for bad in ["", "sha512:00", "sha256:", "sha256:00", "e3b0c442"] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
-        let upper = Digest::of(b"").to_string().to_uppercase().replace("SHA256", "sha256");
+        let upper = Digest::of(b"")
+            .to_string()
+            .to_uppercase()
+            .replace("SHA256", "sha256");
         assert!(upper.parse::<Digest>().is_err());
         let long = format!("{}00", Digest::of(b""));
         assert!(long.parse::<Digest>().is_err());

@@ -106,8 +106,13 @@ impl RoleSummary {
     #[must_use]
     pub fn passed_for(&self, digests: &[(Artifact, Digest)], check: CheckKind) -> bool {
         digests.iter().all(|(artifact, digest)| {
-            let mut lines = self.checks.iter().filter(|l| l.artifact == *artifact && l.check == check);
-            lines.next().is_some_and(|line| line.digest == *digest && line.result == CheckResult::Passed)
+            let mut lines = self
+                .checks
+                .iter()
+                .filter(|l| l.artifact == *artifact && l.check == check);
+            lines
+                .next()
+                .is_some_and(|line| line.digest == *digest && line.result == CheckResult::Passed)
                 && lines.next().is_none()
         })
     }
@@ -148,7 +153,9 @@ impl FromStr for CheckKind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "signature" => Ok(Self::Signature),
-            other => Err(ParseCheckKindError { text: other.to_owned() }),
+            other => Err(ParseCheckKindError {
+                text: other.to_owned(),
+            }),
         }
     }
 }
@@ -181,8 +188,16 @@ mod tests {
     }
 
     fn summary(checks: Vec<SummaryLine>) -> RoleSummary {
-        let release = ReleaseKey { version: Version::new(2, 9, 4), manifests: Digest::of(b"m") };
-        RoleSummary { release, attempt: 1, contents: None, checks }
+        let release = ReleaseKey {
+            version: Version::new(2, 9, 4),
+            manifests: Digest::of(b"m"),
+        };
+        RoleSummary {
+            release,
+            attempt: 1,
+            contents: None,
+            checks,
+        }
     }
 
     #[test]
@@ -206,8 +221,15 @@ mod tests {
         let artifact = Artifact::FluxManifests;
         let of = |r| line(artifact, Digest::of(b"m"), r);
         assert_eq!(summary(vec![]).worst(), CheckResult::NotChecked);
-        assert_eq!(summary(vec![of(CheckResult::Passed)]).worst(), CheckResult::Passed);
-        let mixed = vec![of(CheckResult::NotChecked), of(CheckResult::Failed), of(CheckResult::Passed)];
+        assert_eq!(
+            summary(vec![of(CheckResult::Passed)]).worst(),
+            CheckResult::Passed
+        );
+        let mixed = vec![
+            of(CheckResult::NotChecked),
+            of(CheckResult::Failed),
+            of(CheckResult::Passed),
+        ];
         assert_eq!(summary(mixed).worst(), CheckResult::Failed);
     }
 }

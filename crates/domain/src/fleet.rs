@@ -14,7 +14,9 @@ pub struct ClusterName(String);
 
 /// Why a text is no cluster name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cluster name {text:?} is not 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")]
+#[error(
+    "cluster name {text:?} is not 1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit"
+)]
 pub struct ParseClusterNameError {
     /// What was read.
     pub text: String,
@@ -43,7 +45,13 @@ impl FromStr for ClusterName {
             && text.bytes().all(inner)
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if ok { Ok(Self(text.to_owned())) } else { Err(ParseClusterNameError { text: text.to_owned() }) }
+        if ok {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseClusterNameError {
+                text: text.to_owned(),
+            })
+        }
     }
 }
 
@@ -81,7 +89,9 @@ impl FromStr for Mode {
         match text {
             "Observe" => Ok(Self::Observe),
             "Enforce" => Ok(Self::Enforce),
-            other => Err(ParseModeError { text: other.to_owned() }),
+            other => Err(ParseModeError {
+                text: other.to_owned(),
+            }),
         }
     }
 }
@@ -180,7 +190,10 @@ impl ClusterFacts {
     /// The CRD sets without their stored versions, as a baseline has them.
     #[must_use]
     pub fn crd_set(&self) -> CrdSet {
-        self.crds.iter().map(|(name, facts)| (name.clone(), facts.crd.clone())).collect()
+        self.crds
+            .iter()
+            .map(|(name, facts)| (name.clone(), facts.crd.clone()))
+            .collect()
     }
 }
 
@@ -321,7 +334,10 @@ mod tests {
 
     #[test]
     fn the_lowest_mode_holds() {
-        assert_eq!([Mode::Enforce, Mode::Observe, Mode::Enforce].into_iter().min(), Some(Mode::Observe));
+        assert_eq!(
+            [Mode::Enforce, Mode::Observe, Mode::Enforce].into_iter().min(),
+            Some(Mode::Observe)
+        );
         assert_eq!(Mode::default(), Mode::Observe);
     }
 }

@@ -49,7 +49,10 @@ impl ImageRef {
     /// The same repository and tag, pinned to a digest.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
-        Self { digest: Some(digest), ..self.clone() }
+        Self {
+            digest: Some(digest),
+            ..self.clone()
+        }
     }
 
     /// Repository with registry host, like `ghcr.io/fluxcd/source-controller`.
@@ -91,17 +94,23 @@ impl fmt::Display for ImageRef {
 }
 
 fn is_repository(text: &str) -> bool {
-    let Some((host, path)) = text.split_once('/') else { return false };
+    let Some((host, path)) = text.split_once('/') else {
+        return false;
+    };
     let segment = |s: &str| {
         !s.is_empty()
             && s.bytes().any(|b| b != b'.')
-            && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+            && s.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
     };
-    host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b)) && path.split('/').all(segment)
+    host.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b".-:".contains(&b))
+        && path.split('/').all(segment)
 }
 
 fn has_host(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
+    text.split_once('/')
+        .is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
 }
 
 impl FromStr for ImageRef {
@@ -128,14 +137,20 @@ impl FromStr for ImageRef {
         if tag.is_some_and(|tag| {
             tag.is_empty()
                 || tag.len() > 128
-                || !tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+                || !tag
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
         }) {
             return Err(ParseImageRefError::Tag(text.to_owned()));
         }
         if tag.is_none() && digest.is_none() {
             return Err(ParseImageRefError::Bare(text.to_owned()));
         }
-        Ok(Self { repository: repository.to_owned(), tag: tag.map(str::to_owned), digest })
+        Ok(Self {
+            repository: repository.to_owned(),
+            tag: tag.map(str::to_owned),
+            digest,
+        })
     }
 }
 
@@ -158,15 +173,25 @@ mod tests {
     #[test]
     fn reads_ports_and_digests_alone() {
         let image: ImageRef = "127.0.0.1:5000/x/y:v1".parse().unwrap();
-        assert_eq!((image.repository(), image.tag()), ("127.0.0.1:5000/x/y", Some("v1")));
+        assert_eq!(
+            (image.repository(), image.tag()),
+            ("127.0.0.1:5000/x/y", Some("v1"))
+        );
         let image: ImageRef = format!("127.0.0.1:5000/x@{}", Digest::of(b"")).parse().unwrap();
         assert_eq!((image.repository(), image.tag()), ("127.0.0.1:5000/x", None));
     }
 
     #[test]
     fn refuses_what_would_have_to_be_guessed() {
-        for bad in ["alpine:3", "library/alpine:3", "ghcr.io/Flux/x:v1", "ghcr.io/x", "ghcr.io/x:", "ghcr.io//x:v1", "ghcr.io/../x:v1"]
-        {
+        for bad in [
+            "alpine:3",
+            "library/alpine:3",
+            "ghcr.io/Flux/x:v1",
+            "ghcr.io/x",
+            "ghcr.io/x:",
+            "ghcr.io//x:v1",
+            "ghcr.io/../x:v1",
+        ] {
             assert!(bad.parse::<ImageRef>().is_err(), "{bad}");
         }
     }

@@ -464,7 +464,9 @@ impl FromStr for Reason {
             .iter()
             .find(|entry| entry.code == text)
             .map(|entry| entry.reason)
-            .ok_or_else(|| ParseReasonError { text: text.to_owned() })
+            .ok_or_else(|| ParseReasonError {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -476,9 +478,16 @@ mod tests {
     fn every_reason_has_one_row_and_reads_back() {
         for reason in Reason::all() {
             assert_eq!(reason.code().parse::<Reason>().unwrap(), reason);
-            assert_eq!(TABLE.iter().filter(|entry| entry.reason == reason).count(), 1, "{reason}");
+            assert_eq!(
+                TABLE.iter().filter(|entry| entry.reason == reason).count(),
+                1,
+                "{reason}"
+            );
             // The code is the variant's name in another case, so that logs and API can't drift apart.
-            assert_eq!(reason.code().replace('_', "").to_lowercase(), format!("{reason:?}").to_lowercase());
+            assert_eq!(
+                reason.code().replace('_', "").to_lowercase(),
+                format!("{reason:?}").to_lowercase()
+            );
         }
         assert!("NO_SUCH".parse::<Reason>().is_err());
     }

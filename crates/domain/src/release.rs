@@ -53,7 +53,9 @@ impl FromStr for ReleaseKey {
             .and_then(|(version, digest)| Some((version.parse().ok()?, digest.parse().ok()?)));
         match parsed {
             Some((version, manifests)) => Ok(Self { version, manifests }),
-            None => Err(ParseReleaseKeyError { text: text.to_owned() }),
+            None => Err(ParseReleaseKeyError {
+                text: text.to_owned(),
+            }),
         }
     }
 }
@@ -114,7 +116,10 @@ impl ImageContents {
     #[must_use]
     pub fn covers(&self, digest: Digest) -> bool {
         self.index == digest
-            || self.platforms.iter().any(|p| p.manifest == digest || p.config == digest)
+            || self
+                .platforms
+                .iter()
+                .any(|p| p.manifest == digest || p.config == digest)
     }
 }
 
@@ -122,7 +127,10 @@ impl ReleaseContents {
     /// The component whose image this digest belongs to, in any of its three forms.
     #[must_use]
     pub fn component_of(&self, digest: Digest) -> Option<Component> {
-        self.images.iter().find(|(_, image)| image.covers(digest)).map(|(component, _)| *component)
+        self.images
+            .iter()
+            .find(|(_, image)| image.covers(digest))
+            .map(|(component, _)| *component)
     }
 }
 
@@ -132,7 +140,10 @@ mod tests {
 
     #[test]
     fn key_reads_back() {
-        let key = ReleaseKey { version: Version::new(2, 9, 4), manifests: Digest::of(b"m") };
+        let key = ReleaseKey {
+            version: Version::new(2, 9, 4),
+            manifests: Digest::of(b"m"),
+        };
         assert_eq!(key.to_string().parse::<ReleaseKey>().unwrap(), key);
         assert_eq!(key.api_name(), "releases/flux/v2.9.4");
         for bad in ["flux/v2.9.4", "helm/v2.9.4@sha256:00", "flux/2.9.4@sha256:00", ""] {

@@ -42,7 +42,9 @@ impl FromStr for RolloutKey {
             .and_then(|(version, ordinal)| Some((version.parse().ok()?, ordinal.parse().ok()?)));
         match parsed {
             Some((version, ordinal)) if ordinal > 0 => Ok(Self { version, ordinal }),
-            Some(_) | None => Err(ParseRolloutKeyError { text: text.to_owned() }),
+            Some(_) | None => Err(ParseRolloutKeyError {
+                text: text.to_owned(),
+            }),
         }
     }
 }
@@ -146,7 +148,10 @@ mod tests {
 
     #[test]
     fn key_reads_back() {
-        let key = RolloutKey { version: Version::new(2, 9, 4), ordinal: 1 };
+        let key = RolloutKey {
+            version: Version::new(2, 9, 4),
+            ordinal: 1,
+        };
         assert_eq!(key.to_string(), "flux-v2.9.4-1");
         assert_eq!(key.to_string().parse::<RolloutKey>().unwrap(), key);
         let rc: RolloutKey = "flux-v2.9.0-rc.1-2".parse().unwrap();

@@ -16,21 +16,27 @@ impl TraceId {
     /// The trace of a release, from its discovery to its decisions.
     #[must_use]
     pub fn of_release(release: &ReleaseKey) -> Self {
-        let canonical =
-            format!("fluxgate/release/v1\n{PRODUCT}\n{}\n{}", release.version, release.manifests);
+        let canonical = format!(
+            "fluxgate/release/v1\n{PRODUCT}\n{}\n{}",
+            release.version, release.manifests
+        );
         Self(first(&Digest::of(canonical.as_bytes())))
     }
 
     /// The trace of a rollout, from its start to its end.
     #[must_use]
     pub fn of_rollout(rollout: &RolloutKey) -> Self {
-        Self(first(&Digest::of(format!("fluxgate/rollout/v1\n{rollout}").as_bytes())))
+        Self(first(&Digest::of(
+            format!("fluxgate/rollout/v1\n{rollout}").as_bytes(),
+        )))
     }
 
     /// The id of the trace's root span, derived so that a root sent twice is one span.
     #[must_use]
     pub fn root_span(&self) -> SpanId {
-        SpanId(first(&Digest::of(format!("fluxgate/root-span/v1\n{self}").as_bytes())))
+        SpanId(first(&Digest::of(
+            format!("fluxgate/root-span/v1\n{self}").as_bytes(),
+        )))
     }
 
     /// A `traceparent` header (W3C Trace Context, version 00) with this trace and its root span, sampled.
@@ -79,11 +85,21 @@ mod tests {
 
     #[test]
     fn ids_are_derived_and_differ() {
-        let release = ReleaseKey { version: Version::new(2, 9, 4), manifests: Digest::of(b"m") };
+        let release = ReleaseKey {
+            version: Version::new(2, 9, 4),
+            manifests: Digest::of(b"m"),
+        };
         let trace = TraceId::of_release(&release);
         let canonical = format!("fluxgate/release/v1\nflux\nv2.9.4\n{}", Digest::of(b"m"));
-        assert!(Digest::of(canonical.as_bytes()).hex().starts_with(&trace.to_string()));
-        let rollout = TraceId::of_rollout(&RolloutKey { version: Version::new(2, 9, 4), ordinal: 1 });
+        assert!(
+            Digest::of(canonical.as_bytes())
+                .hex()
+                .starts_with(&trace.to_string())
+        );
+        let rollout = TraceId::of_rollout(&RolloutKey {
+            version: Version::new(2, 9, 4),
+            ordinal: 1,
+        });
         assert_ne!(trace, rollout);
         assert_eq!(trace.traceparent().len(), 55);
     }

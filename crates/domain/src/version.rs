@@ -95,7 +95,9 @@ impl FromStr for Version {
     type Err = ParseVersionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ParseVersionError { text: text.to_owned() };
+        let error = || ParseVersionError {
+            text: text.to_owned(),
+        };
         let bare = text.strip_prefix('v').ok_or_else(error)?;
         match semver::Version::parse(bare) {
             Ok(version) if version.build.is_empty() => Ok(Self(version)),
@@ -112,7 +114,9 @@ impl Serialize for Version {
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

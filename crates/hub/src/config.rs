@@ -39,7 +39,11 @@ impl NatsConfig {
     /// A server that asks for no credentials.
     #[must_use]
     pub fn open(url: impl Into<String>) -> Self {
-        Self { url: url.into(), credentials: None, root_certificate: None }
+        Self {
+            url: url.into(),
+            credentials: None,
+            root_certificate: None,
+        }
     }
 
     /// What the bus connects with.

@@ -36,7 +36,11 @@ impl Grpc {
     pub fn services(self) -> runtime::grpc::Services<'static> {
         const DESCRIPTORS: &[&[u8]] = &[wire::DESCRIPTOR_SET];
         let routes: Routes = self.routes.routes();
-        runtime::grpc::Services { routes, names: self.names, descriptor_sets: DESCRIPTORS }
+        runtime::grpc::Services {
+            routes,
+            names: self.names,
+            descriptor_sets: DESCRIPTORS,
+        }
     }
 }
 
@@ -67,5 +71,10 @@ pub fn not_found(name: &str) -> Box<Status> {
 pub fn unavailable(error: &dyn std::error::Error) -> Box<Status> {
     tracing::warn!(error = %chain(error), "a call was answered with UNAVAILABLE");
     let reason = Reason::HubUnavailable;
-    Box::new(runtime::grpc::status(Code::Unavailable, reason.code(), chain(error), []))
+    Box::new(runtime::grpc::status(
+        Code::Unavailable,
+        reason.code(),
+        chain(error),
+        [],
+    ))
 }

@@ -101,7 +101,9 @@ pub struct Hub {
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,7 +115,10 @@ pub const SCHEMA: Schema = Schema {
 };
 
 fn read(path: &PathBuf) -> Result<String, HubError> {
-    std::fs::read_to_string(path).map_err(|source| HubError::File { path: path.clone(), source })
+    std::fs::read_to_string(path).map_err(|source| HubError::File {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// Reads a private key.
@@ -121,7 +126,10 @@ fn read(path: &PathBuf) -> Result<String, HubError> {
 /// # Errors
 /// If there is none in the file.
 pub fn read_key(path: &PathBuf) -> Result<SigningKey, HubError> {
-    SigningKey::from_pem(&read(path)?).map_err(|source| HubError::Key { path: path.clone(), source })
+    SigningKey::from_pem(&read(path)?).map_err(|source| HubError::Key {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// Reads the root's public key.
@@ -130,7 +138,10 @@ pub fn read_key(path: &PathBuf) -> Result<SigningKey, HubError> {
 /// If there is none in the file.
 pub fn read_root(trust: &TrustConfig) -> Result<PublicKey, HubError> {
     let path = &trust.root_key;
-    PublicKey::from_pem(&read(path)?).map_err(|source| HubError::Key { path: path.clone(), source })
+    PublicKey::from_pem(&read(path)?).map_err(|source| HubError::Key {
+        path: path.clone(),
+        source,
+    })
 }
 
 impl Hub {
@@ -150,13 +161,18 @@ impl Hub {
             None => SigningKey::generate().map_err(HubError::Randomness)?.0,
         });
         let root = read_root(&config.trust)?;
-        let client = bus::connect(&config.nats.settings(name)).await.map_err(HubError::Connect)?;
+        let client = bus::connect(&config.nats.settings(name))
+            .await
+            .map_err(HubError::Connect)?;
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client));
         let trust = first_trust(log.as_ref(), &root, config.trust.lowest_bundle).await?;
         let path = match &config.state {
             None => None,
             Some(folder) => {
-                let failed = |source| HubError::Folder { path: folder.clone(), source };
+                let failed = |source| HubError::Folder {
+                    path: folder.clone(),
+                    source,
+                };
                 std::fs::create_dir_all(folder).map_err(failed)?;
                 Some(folder.join(format!("{name}.sqlite")))
             }
@@ -196,9 +212,10 @@ impl Hub {
                 let envelope = entry.as_ref().map(|entry| entry.value.as_ref());
                 LedgerState::judge(envelope, &self.view.trust(), created, now)
             }
-            Err(error) => {
-                LedgerState::Unconfirmed(format!("its status can't be read: {}", runtime::errors::chain(&error)))
-            }
+            Err(error) => LedgerState::Unconfirmed(format!(
+                "its status can't be read: {}",
+                runtime::errors::chain(&error)
+            )),
         })
     }
 
@@ -248,7 +265,12 @@ async fn bundle(log: &dyn EventLog, root: &PublicKey, version: u64) -> Result<Op
             Ok(trust) => return Ok(Some(trust)),
             Err(error) => {
                 let error = runtime::errors::chain(&error);
-                tracing::warn!(subject, sequence = stored.sequence, error, "a trust bundle does not count");
+                tracing::warn!(
+                    subject,
+                    sequence = stored.sequence,
+                    error,
+                    "a trust bundle does not count"
+                );
             }
         }
         after = stored.sequence;

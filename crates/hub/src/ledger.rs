@@ -36,15 +36,18 @@ impl LedgerState {
     }
 }
 
-fn read(
-    envelope: &[u8],
-    trust: &Trust,
-    now: Timestamp,
-) -> Result<wire::audit::v1::LedgerStatus, String> {
+fn read(envelope: &[u8], trust: &Trust, now: Timestamp) -> Result<wire::audit::v1::LedgerStatus, String> {
     let statement = trust
         .acting(envelope, Role::Ledger, SUBJECT, now)
-        .map_err(|error| format!("its status is not by audit-log: {}", runtime::errors::chain(&error)))?;
-    statement.claim().map_err(|error| format!("its status can't be read: {}", runtime::errors::chain(&error)))
+        .map_err(|error| {
+            format!(
+                "its status is not by audit-log: {}",
+                runtime::errors::chain(&error)
+            )
+        })?;
+    statement
+        .claim()
+        .map_err(|error| format!("its status can't be read: {}", runtime::errors::chain(&error)))
 }
 
 fn judge_status(
@@ -99,9 +102,16 @@ mod tests {
             retired_at: None,
             revoked_at: None,
         };
-        let bundle = TrustBundle { version: 1, demo: true, keys: vec![ledger] };
+        let bundle = TrustBundle {
+            version: 1,
+            demo: true,
+            keys: vec![ledger],
+        };
         let envelope = attest::bundle::sign(&bundle, &root, NOW).unwrap().to_bytes();
-        World { trust: Trust::open(root.public(), 1, &envelope).unwrap(), key }
+        World {
+            trust: Trust::open(root.public(), 1, &envelope).unwrap(),
+            key,
+        }
     }
 
     fn status(age: SignedDuration) -> LedgerStatus {
@@ -123,15 +133,28 @@ mod tests {
     fn only_a_young_sound_and_signed_status_confirms() {
         let world = world();
         let minute = SignedDuration::from_mins(1);
-        assert_eq!(judged(&world, &world.key, &status(minute)), LedgerState::Confirmed);
+        assert_eq!(
+            judged(&world, &world.key, &status(minute)),
+            LedgerState::Confirmed
+        );
         let unconfirmed = |state| matches!(state, LedgerState::Unconfirmed(_));
         assert!(unconfirmed(judged(&world, &world.key, &status(minute * 6))));
         let (stranger, _) = SigningKey::generate().unwrap();
         assert!(unconfirmed(judged(&world, &stranger, &status(minute))));
-        let unsound = LedgerStatus { sound: false, problem: "gap".to_owned(), ..status(minute) };
-        assert_eq!(judged(&world, &world.key, &unsound), LedgerState::Unconfirmed("gap".to_owned()));
+        let unsound = LedgerStatus {
+            sound: false,
+            problem: "gap".to_owned(),
+            ..status(minute)
+        };
+        assert_eq!(
+            judged(&world, &world.key, &unsound),
+            LedgerState::Unconfirmed("gap".to_owned())
+        );
         let other = wire::time::timestamp(CREATED + minute);
-        let recreated = LedgerStatus { stream_create_time: Some(other), ..status(minute) };
+        let recreated = LedgerStatus {
+            stream_create_time: Some(other),
+            ..status(minute)
+        };
         assert!(unconfirmed(judged(&world, &world.key, &recreated)));
         assert!(unconfirmed(LedgerState::judge(None, &world.trust, CREATED, NOW)));
     }

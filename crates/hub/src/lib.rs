@@ -6,11 +6,11 @@
 
 pub mod config;
 pub mod grpc;
+pub mod join;
 pub mod ledger;
 pub mod names;
 pub mod page;
 pub mod process;
-pub mod join;
 
 pub use config::{HubConfig, NatsConfig, TrustConfig};
 pub use grpc::Grpc;

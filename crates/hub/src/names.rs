@@ -17,7 +17,10 @@ impl ReleaseName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bare = text.strip_prefix("releases/").unwrap_or(text);
-        let version = bare.strip_prefix(PRODUCT).and_then(|rest| rest.strip_prefix('/')).unwrap_or(bare);
+        let version = bare
+            .strip_prefix(PRODUCT)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .unwrap_or(bare);
         if version.contains('@') {
             return format!("{PRODUCT}/{version}").parse().ok().map(Self::Key);
         }
@@ -37,7 +40,11 @@ impl ReleaseName {
 /// The name of a release; with its digest where the version's tag moved.
 #[must_use]
 pub fn release(release: &ReleaseKey, tag_moved: bool) -> String {
-    if tag_moved { format!("releases/{release}") } else { release.api_name() }
+    if tag_moved {
+        format!("releases/{release}")
+    } else {
+        release.api_name()
+    }
 }
 
 #[cfg(test)]
@@ -47,11 +54,17 @@ mod tests {
 
     #[test]
     fn releases_are_named_by_version_or_key() {
-        let key = ReleaseKey { version: Version::new(2, 9, 4), manifests: Digest::of(b"m") };
+        let key = ReleaseKey {
+            version: Version::new(2, 9, 4),
+            manifests: Digest::of(b"m"),
+        };
         for text in ["releases/flux/v2.9.4", "flux/v2.9.4", "v2.9.4"] {
             assert!(ReleaseName::parse(text).unwrap().names(&key), "{text}");
         }
-        assert_eq!(ReleaseName::parse(&release(&key, true)), Some(ReleaseName::Key(key.clone())));
+        assert_eq!(
+            ReleaseName::parse(&release(&key, true)),
+            Some(ReleaseName::Key(key.clone()))
+        );
         assert_eq!(release(&key, false), "releases/flux/v2.9.4");
         assert_eq!(ReleaseName::parse("releases/helm/x"), None);
     }

@@ -24,7 +24,11 @@ pub fn page<T>(
         Ok(size) => size.min(MOST),
         Err(_) => return Err(crate::grpc::invalid("page_size", "must not be negative")),
     };
-    let start = if token.is_empty() { 0 } else { start_of(&items, token, &key)? };
+    let start = if token.is_empty() {
+        0
+    } else {
+        start_of(&items, token, &key)?
+    };
     let mut rest = items.into_iter().skip(start);
     let given: Vec<T> = rest.by_ref().take(size).collect();
     let next = match (rest.next(), given.last()) {
@@ -36,8 +40,13 @@ pub fn page<T>(
 
 fn start_of<T>(items: &[T], token: &str, key: impl Fn(&T) -> String) -> Result<usize, Box<Status>> {
     let bad = || crate::grpc::invalid("page_token", "is none that this list gave");
-    let Ok(bytes) = URL_SAFE_NO_PAD.decode(token) else { return Err(bad()) };
-    let last = items.iter().position(|item| key(item).as_bytes() == bytes).ok_or_else(bad)?;
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(token) else {
+        return Err(bad());
+    };
+    let last = items
+        .iter()
+        .position(|item| key(item).as_bytes() == bytes)
+        .ok_or_else(bad)?;
     Ok(last.saturating_add(1))
 }
 

@@ -59,7 +59,10 @@ impl Host {
 
     /// Serves `/livez`, `/readyz` and `/metrics` on this listener until the stop.
     pub fn serve_ops(&mut self, name: &'static str, listener: tokio::net::TcpListener) {
-        let ops = runtime::ops::Ops { ready: self.ready.clone(), metrics: self.metrics.clone() };
+        let ops = runtime::ops::Ops {
+            ready: self.ready.clone(),
+            metrics: self.metrics.clone(),
+        };
         let shutdown = self.shutdown.clone();
         self.spawn(name, async move {
             if let Err(error) = runtime::ops::serve(listener, ops, shutdown.clone()).await {
@@ -73,8 +76,12 @@ impl Host {
     /// # Errors
     /// If gRPC can't be served, or a part ended by itself.
     pub async fn serve(mut self, listener: tokio::net::TcpListener) -> Result<(), HostError> {
-        let serving =
-            runtime::grpc::serve(listener, self.grpc.services(), self.ready.clone(), self.shutdown.clone());
+        let serving = runtime::grpc::serve(
+            listener,
+            self.grpc.services(),
+            self.ready.clone(),
+            self.shutdown.clone(),
+        );
         tokio::pin!(serving);
         let ended = tokio::select! {
             served = &mut serving => return served.map_err(HostError::Grpc),
@@ -135,7 +142,9 @@ pub struct Listen {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
     }
 }
 
@@ -152,15 +161,14 @@ impl<T> Logged for ServiceConfig<T> {
 }
 
 /// The `main` of a service that is alone in its process: `NAME [--config FILE] [--print-config]`.
-pub fn main<T, E>(
-    name: &'static str,
-    start: impl FnOnce(Hub, T, &mut Host) -> Result<(), E>,
-) -> ExitCode
+pub fn main<T, E>(name: &'static str, start: impl FnOnce(Hub, T, &mut Host) -> Result<(), E>) -> ExitCode
 where
     T: DeserializeOwned + Serialize,
     E: std::error::Error,
 {
-    runtime::process::main(name, |config: ServiceConfig<T>, shutdown| run(name, config, start, shutdown))
+    runtime::process::main(name, |config: ServiceConfig<T>, shutdown| {
+        run(name, config, start, shutdown)
+    })
 }
 
 async fn run<T, E: std::error::Error>(
@@ -170,8 +178,12 @@ async fn run<T, E: std::error::Error>(
     shutdown: Shutdown,
 ) -> Result<(), String> {
     let mut host = Host::new(Clock::system(), shutdown);
-    let listener = runtime::listen::bind(config.grpc.listen).await.map_err(|error| chain(&error))?;
-    let ops = runtime::listen::bind(config.ops.listen).await.map_err(|error| chain(&error))?;
+    let listener = runtime::listen::bind(config.grpc.listen)
+        .await
+        .map_err(|error| chain(&error))?;
+    let ops = runtime::listen::bind(config.ops.listen)
+        .await
+        .map_err(|error| chain(&error))?;
     tracing::info!(grpc = ?listener.local_addr().ok(), ops = ?ops.local_addr().ok(), "listening");
     host.serve_ops(name, ops);
     let starting = host.ready.condition(name);

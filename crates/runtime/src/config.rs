@@ -109,7 +109,10 @@ impl ConfigError {
 /// never for configuration.
 #[must_use]
 pub fn search_path(variable: &str) -> Vec<PathBuf> {
-    std::env::var_os(variable).iter().flat_map(std::env::split_paths).collect()
+    std::env::var_os(variable)
+        .iter()
+        .flat_map(std::env::split_paths)
+        .collect()
 }
 
 /// Loads the configuration of this process.

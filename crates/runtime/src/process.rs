@@ -86,12 +86,18 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<(Option<PathBuf>
     Ok((file, print))
 }
 
-#[expect(clippy::print_stderr, reason = "what a process says before its log exists, or when it ends")]
+#[expect(
+    clippy::print_stderr,
+    reason = "what a process says before its log exists, or when it ends"
+)]
 fn say(text: &str) {
     eprintln!("{text}");
 }
 
-#[expect(clippy::print_stdout, reason = "the configuration is the data that was asked for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the configuration is the data that was asked for"
+)]
 fn show(text: &str) {
     println!("{text}");
 }

@@ -34,7 +34,9 @@ impl Serialize for Timestamp {
 /// Any RFC 3339 text with an offset.
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let time: Time = String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)?;
+        let time: Time = String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)?;
         Ok(crate::time::timestamp(time))
     }
 }
@@ -51,18 +53,36 @@ mod tests {
             (120_000, "\"2026-01-02T03:04:05.000120Z\""),
             (1, "\"2026-01-02T03:04:05.000000001Z\""),
         ] {
-            let time = Timestamp { seconds: 1_767_323_045, nanos };
+            let time = Timestamp {
+                seconds: 1_767_323_045,
+                nanos,
+            };
             assert_eq!(serde_json::to_string(&time).unwrap(), text);
             assert_eq!(serde_json::from_str::<Timestamp>(text).unwrap(), time);
         }
         let offset: Timestamp = serde_json::from_str("\"2026-01-02T04:04:05+01:00\"").unwrap();
-        assert_eq!(offset, Timestamp { seconds: 1_767_323_045, nanos: 0 });
+        assert_eq!(
+            offset,
+            Timestamp {
+                seconds: 1_767_323_045,
+                nanos: 0
+            }
+        );
     }
 
     #[test]
     fn times_before_1970_count_their_fraction_forwards() {
         let time: Timestamp = serde_json::from_str("\"1969-12-31T23:59:59.500Z\"").unwrap();
-        assert_eq!(time, Timestamp { seconds: -1, nanos: 500_000_000 });
-        assert_eq!(serde_json::to_string(&time).unwrap(), "\"1969-12-31T23:59:59.500Z\"");
+        assert_eq!(
+            time,
+            Timestamp {
+                seconds: -1,
+                nanos: 500_000_000
+            }
+        );
+        assert_eq!(
+            serde_json::to_string(&time).unwrap(),
+            "\"1969-12-31T23:59:59.500Z\""
+        );
     }
 }

@@ -9,7 +9,10 @@ use integration_tests::lab::{Lab, tether};
 
 /// A Flux release goes from a registry to two upgraded clusters, signed at every step, on real parts.
 #[derive(Debug, Parser)]
-#[command(name = "demo", after_help = "Exit codes: 0 each scene ended as it should, 1 one did not, 130 interrupted.")]
+#[command(
+    name = "demo",
+    after_help = "Exit codes: 0 each scene ended as it should, 1 one did not, 130 interrupted."
+)]
 struct Arguments {
     /// Play this scene alone: good-patch or wrong-signer
     #[arg(long, value_name = "NAME", value_parser = scene)]
@@ -21,7 +24,10 @@ struct Arguments {
 
 fn scene(text: &str) -> Result<Scene, String> {
     let known = || Scene::ALL.map(Scene::name).join(", ");
-    Scene::ALL.into_iter().find(|scene| scene.name() == text).ok_or_else(|| format!("scenes are {}", known()))
+    Scene::ALL
+        .into_iter()
+        .find(|scene| scene.name() == text)
+        .ok_or_else(|| format!("scenes are {}", known()))
 }
 
 fn write(line: &str) {
@@ -53,13 +59,19 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> ExitCode {
     let teller = Teller::new(write);
-    teller.plain("Real: Kubernetes API servers, etcd, NATS JetStream, an OCI registry, every format and signature.");
-    teller.plain("Pretend: the kubelet (no container runs), the images (a few bytes), the signers (DEMO keys).");
+    teller.plain(
+        "Real: Kubernetes API servers, etcd, NATS JetStream, an OCI registry, every format and signature.",
+    );
+    teller.plain(
+        "Pretend: the kubelet (no container runs), the images (a few bytes), the signers (DEMO keys).",
+    );
     let lab = match Lab::start().await {
         Ok(lab) => lab,
         Err(error) => return failed(&teller, &error),
     };
-    let scenes = arguments.scene.map_or_else(|| Scene::ALL.to_vec(), |scene| vec![scene]);
+    let scenes = arguments
+        .scene
+        .map_or_else(|| Scene::ALL.to_vec(), |scene| vec![scene]);
     let last = scenes.len();
     for (number, scene) in scenes.into_iter().enumerate() {
         teller.begin(&format!("{}: {}", scene.name(), scene.about()));
@@ -92,7 +104,9 @@ async fn keep(teller: &Teller, played: Played) {
     let address = url.trim_start_matches("http://");
     teller.plain("");
     teller.plain("Everything runs until Ctrl-C. In a second terminal:");
-    teller.plain(&format!("  export FLUXGATE_SERVER={url} PATH=$PWD/target/debug:$PATH"));
+    teller.plain(&format!(
+        "  export FLUXGATE_SERVER={url} PATH=$PWD/target/debug:$PATH"
+    ));
     teller.plain("  fluxgate check");
     teller.plain("  fluxgate get clusters");
     teller.plain("  fluxgate describe releases/v2.9.4");
@@ -101,14 +115,21 @@ async fn keep(teller: &Teller, played: Played) {
         "  buf curl --http2-prior-knowledge --protocol grpc http://{address}/fluxgate.fleet.v1.FleetService/ListClusters"
     ));
     for site in &played.stage.sites {
-        teller.plain(&format!("  kubectl --kubeconfig {} -n flux-system get pods", site.file.kubeconfig.display()));
+        teller.plain(&format!(
+            "  kubectl --kubeconfig {} -n flux-system get pods",
+            site.file.kubeconfig.display()
+        ));
     }
     std::future::pending::<()>().await;
 }
 
 fn next(teller: &Teller, arguments: &Arguments) {
     teller.plain("");
-    let shell = if std::io::stdout().is_terminal() { "" } else { " (a terminal is not needed)" };
+    let shell = if std::io::stdout().is_terminal() {
+        ""
+    } else {
+        " (a terminal is not needed)"
+    };
     match arguments.scene {
         None => teller.plain(&format!(
             "Next: ./justw demo --scene good-patch --keep{shell} leaves it running, to be looked at with `fluxgate`"

@@ -14,7 +14,10 @@ pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError
     let played = set(lab, teller).await?;
     let hub = &played.hub;
     let published = played.stage.publish(&ReleaseSpec::good(COMING)).await?;
-    teller.say(&format!("upstream publishes Flux {COMING}: {}", published.manifests));
+    teller.say(&format!(
+        "upstream publishes Flux {COMING}: {}",
+        published.manifests
+    ));
     hub.reconcile().await?;
     allowed(hub, teller).await?;
     for site in &played.stage.sites {
@@ -50,8 +53,15 @@ async fn would_upgrade(hub: &Hub, teller: &Teller, name: &str) -> Result<(), Sta
     until(("WOULD_UPGRADE under Observe", 60), async || {
         teller.catch_up(hub).await?;
         let cluster = hub.cluster(name).await?;
-        let said = cluster.reports.iter().any(|report| report.kind() == ReportKind::WouldUpgrade);
-        Ok(if said { Ok(()) } else { Err(format!("{:?} {:?}", cluster.reports, cluster.waits)) })
+        let said = cluster
+            .reports
+            .iter()
+            .any(|report| report.kind() == ReportKind::WouldUpgrade);
+        Ok(if said {
+            Ok(())
+        } else {
+            Err(format!("{:?} {:?}", cluster.reports, cluster.waits))
+        })
     })
     .await
 }
@@ -61,7 +71,10 @@ async fn unchanged(sites: &[Site]) -> Result<(), DemoError> {
     for site in sites {
         for (name, image) in site.deployment_images().await? {
             if image.contains('@') {
-                return Err(ending("no write under Observe", format!("{name} of {} runs {image}", site.name)));
+                return Err(ending(
+                    "no write under Observe",
+                    format!("{name} of {} runs {image}", site.name),
+                ));
             }
         }
     }
@@ -72,7 +85,9 @@ async fn completed(hub: &Hub, teller: &Teller) -> Result<(), DemoError> {
     let end = until(("the rollout to end", 180), async || {
         teller.catch_up(hub).await?;
         let rollouts = hub.rollouts().await?;
-        let Some(rollout) = rollouts.first() else { return Ok(Err("no rollout".to_owned())) };
+        let Some(rollout) = rollouts.first() else {
+            return Ok(Err("no rollout".to_owned()));
+        };
         Ok(match &rollout.finished {
             Some(finished) => Ok(finished.clone()),
             None => Err(format!("{:?} {:?}", rollout.waves, rollout.waits)),
@@ -82,21 +97,35 @@ async fn completed(hub: &Hub, teller: &Teller) -> Result<(), DemoError> {
     if end.end() == wire::rollout::v1::RolloutEnd::Completed {
         return Ok(());
     }
-    Err(ending("a completed rollout", format!("{:?}: {}", end.end(), end.detail)))
+    Err(ending(
+        "a completed rollout",
+        format!("{:?}: {}", end.end(), end.detail),
+    ))
 }
 
 /// Every pod of the site runs the digest that the factory published, and is named by it.
 async fn runs_verified(site: &Site, published: &Published, teller: &Teller) -> Result<(), DemoError> {
     let pods = site.pod_images().await?;
     for component in Component::DEFAULT {
-        let Some(index) = published.indexes.get(&component) else { continue };
+        let Some(index) = published.indexes.get(&component) else {
+            continue;
+        };
         let found = pods.get(component.name()).cloned().unwrap_or_default();
         let wanted = index.to_string();
-        let good = !found.is_empty() && found.iter().all(|(image, id)| image.ends_with(&wanted) && id.ends_with(&wanted));
+        let good = !found.is_empty()
+            && found
+                .iter()
+                .all(|(image, id)| image.ends_with(&wanted) && id.ends_with(&wanted));
         if !good {
-            return Err(ending(format!("{component} of {} at {wanted}", site.name), format!("{found:?}")));
+            return Err(ending(
+                format!("{component} of {} at {wanted}", site.name),
+                format!("{found:?}"),
+            ));
         }
     }
-    teller.say(&format!("{}: every pod runs the verified digest of {}", site.name, published.version));
+    teller.say(&format!(
+        "{}: every pod runs the verified digest of {}",
+        site.name, published.version
+    ));
     Ok(())
 }

@@ -18,7 +18,11 @@ impl Teller {
     /// A teller that hands each line to `write`.
     #[must_use]
     pub fn new(write: fn(&str)) -> Self {
-        Self { begun: Instant::now(), write, read: Mutex::default() }
+        Self {
+            begun: Instant::now(),
+            write,
+            read: Mutex::default(),
+        }
     }
 
     /// Says a line with the time.
@@ -55,7 +59,10 @@ impl Teller {
                 "evidence" | "" => continue,
                 kind => kind,
             };
-            self.say(&format!("ledger {:>3}  {kind:<17} {}", entry.sequence, entry.summary));
+            self.say(&format!(
+                "ledger {:>3}  {kind:<17} {}",
+                entry.sequence, entry.summary
+            ));
         }
         if let Ok(mut read) = self.read.lock() {
             *read = entries.len().to_string();

@@ -25,8 +25,14 @@ pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError
         hub.set_mode(&site.wave, wire::common::v1::Mode::Enforce).await?;
     }
     let flavour = Flavour::WrongWorkflow(Artifact::Image(Component::SourceController));
-    let published = played.stage.publish(&ReleaseSpec::flavoured(COMING, flavour)).await?;
-    teller.say(&format!("somebody publishes Flux {COMING}: {}; both waves are enforced", published.manifests));
+    let published = played
+        .stage
+        .publish(&ReleaseSpec::flavoured(COMING, flavour))
+        .await?;
+    teller.say(&format!(
+        "somebody publishes Flux {COMING}: {}; both waves are enforced",
+        published.manifests
+    ));
     hub.reconcile().await?;
     let reasons = denied(hub, teller).await?;
     if !reasons.iter().any(|reason| reason == "IDENTITY_MISMATCH") {
@@ -40,11 +46,18 @@ pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError
     }
     for (site, before) in played.stage.sites.iter().zip(&before) {
         let after = site.objects().await?;
-        let changed: Vec<_> = after.iter().filter(|(name, version)| before.get(*name) != Some(version)).collect();
+        let changed: Vec<_> = after
+            .iter()
+            .filter(|(name, version)| before.get(*name) != Some(version))
+            .collect();
         if !changed.is_empty() || after.len() != before.len() {
             return Err(ending(format!("{} unchanged", site.name), format!("{changed:?}")));
         }
-        teller.say(&format!("{}: all {} objects are as they were (Lease and Event left out)", site.name, after.len()));
+        teller.say(&format!(
+            "{}: all {} objects are as they were (Lease and Event left out)",
+            site.name,
+            after.len()
+        ));
     }
     Ok(played)
 }
@@ -55,7 +68,11 @@ async fn settled(played: &Played, teller: &Teller) -> Result<(), StageError> {
         until(("a verified baseline", 60), async || {
             teller.catch_up(&played.hub).await?;
             let cluster = played.hub.cluster(&site.name).await?;
-            Ok(if cluster.baseline.is_empty() { Err(format!("{:?}", cluster.waits)) } else { Ok(()) })
+            Ok(if cluster.baseline.is_empty() {
+                Err(format!("{:?}", cluster.waits))
+            } else {
+                Ok(())
+            })
         })
         .await?;
     }
@@ -70,20 +87,33 @@ async fn denied(hub: &Hub, teller: &Teller) -> Result<Vec<String>, StageError> {
             return Ok(Err("no decision".to_owned()));
         };
         let reasons = decision.rules.iter().map(|rule| rule.reason.clone()).collect();
-        Ok(if decision.outcome() == Outcome::Deny { Ok(reasons) } else { Err(format!("{:?}", decision.outcome())) })
+        Ok(if decision.outcome() == Outcome::Deny {
+            Ok(reasons)
+        } else {
+            Err(format!("{:?}", decision.outcome()))
+        })
     })
     .await
 }
 
 async fn show_identities(hub: &Hub, teller: &Teller) -> Result<(), DemoError> {
     let verification = hub.verification(&format!("releases/flux/{COMING}")).await?;
-    let wrong: Option<&Evidence> = verification.evidence.iter().find(|e| e.artifact == "source-controller");
+    let wrong: Option<&Evidence> = verification
+        .evidence
+        .iter()
+        .find(|e| e.artifact == "source-controller");
     let Some((expected, found)) = wrong.and_then(|e| e.expected.as_ref().zip(e.found.as_ref())) else {
         return Err(ending("evidence with both identities", format!("{wrong:?}")));
     };
     teller.plain("");
     for (field, expected, found) in [
-        ("signer", expected.subject_alternative_names.join("\n            or        "), &found.subject_alternative_name),
+        (
+            "signer",
+            expected
+                .subject_alternative_names
+                .join("\n            or        "),
+            &found.subject_alternative_name,
+        ),
         ("issuer", expected.issuer.clone(), &found.issuer),
         ("ref", expected.source_ref.clone(), &found.source_ref),
     ] {

@@ -44,7 +44,10 @@ pub struct HubFiles {
 }
 
 pub(super) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), StageError> {
-    let failed = |source| StageError::File { path: path.to_owned(), source };
+    let failed = |source| StageError::File {
+        path: path.to_owned(),
+        source,
+    };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
@@ -83,6 +86,21 @@ impl HubFiles {
         );
         write(&files.config, config)?;
         Ok(files)
+    }
+
+    /// Puts a key that no bundle knows in the place of a role's: what that service signs counts nowhere.
+    ///
+    /// # Errors
+    /// If the key can't be made or written.
+    pub fn exchange_key(&self, role: attest::Role) -> Result<(), StageError> {
+        let path = self.keys.join(fluxgate::keys::role_key(role));
+        std::fs::remove_file(&path).map_err(|source| StageError::File {
+            path: path.clone(),
+            source,
+        })?;
+        fluxgate::keys::agent(&path)
+            .map(|_public| ())
+            .map_err(StageError::Keys)
     }
 
     /// Writes the fleet of these clusters.

@@ -1,30 +1,103 @@
-//! The hub as a process, and what a client asks it.
+//! The hub: `fluxgate dev` in one process, or each service in a process of its own, which can be killed and
+//! started again alone.
 
+mod apart;
+mod ask;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tonic::transport::Channel;
-use wire::audit::v1::audit_service_client::AuditServiceClient;
+use wire::fleet;
 use wire::fleet::v1::fleet_service_client::FleetServiceClient;
-use wire::policy::v1::policy_service_client::PolicyServiceClient;
-use wire::release::v1::release_service_client::ReleaseServiceClient;
-use wire::rollout::v1::rollout_service_client::RolloutServiceClient;
-use wire::verification::v1::verification_service_client::VerificationServiceClient;
-use wire::{audit, common, fleet, policy, release, rollout, verification};
 
 use super::{HubFiles, StageError, binary};
-use crate::lab::Lab;
 use crate::lab::nats::Nats;
 use crate::lab::process::{Launch, Part, free_ports};
+use crate::lab::{Lab, probe};
 
-const POLL: Duration = Duration::from_millis(200);
+pub use ask::until;
+
+/// How long a restart waits for its old ports to be free again.
+const PORT_FREE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A service of the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// Polls for releases.
+    ReleaseWatcher,
+    /// Verifies them.
+    SignatureVerifier,
+    /// Decides.
+    PolicyEngine,
+    /// Plans and assigns.
+    RolloutController,
+    /// Keeps the ledger.
+    AuditLog,
+}
+
+impl Service {
+    /// All services, the ledger first: nothing is allowed before it confirms.
+    pub const ALL: [Self; 5] = [
+        Self::AuditLog,
+        Self::ReleaseWatcher,
+        Self::SignatureVerifier,
+        Self::PolicyEngine,
+        Self::RolloutController,
+    ];
+
+    /// Its name, and that of its binary.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReleaseWatcher => "release-watcher",
+            Self::SignatureVerifier => "signature-verifier",
+            Self::PolicyEngine => "policy-engine",
+            Self::RolloutController => "rollout-controller",
+            Self::AuditLog => "audit-log",
+        }
+    }
+}
 
 /// A running hub.
 #[derive(Debug)]
 pub struct Hub {
-    part: Part,
-    url: String,
+    lab: Lab,
+    files: HubFiles,
+    nats: String,
+    monitor: String,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Together(Process),
+    Apart(BTreeMap<Service, Process>),
+}
+
+/// A process of the hub. `None` when it was killed.
+#[derive(Debug)]
+struct Process {
+    part: Option<Part>,
+    launch: Launch,
+    /// Where gRPC is served.
+    port: u16,
+    /// Where `/readyz` is served.
+    ops: u16,
     channel: Channel,
+}
+
+/// A channel to a port of this machine, connected when it is used.
+fn channel(port: u16) -> Channel {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Channel::from_shared(format!("http://{address}"))
+        .map_or_else(
+            |_malformed| Channel::from_static("http://127.0.0.1"),
+            |endpoint| endpoint,
+        )
+        .timeout(Duration::from_secs(20))
+        .connect_lazy()
 }
 
 impl Hub {
@@ -38,152 +111,178 @@ impl Hub {
             arguments: ["dev", "--state"]
                 .into_iter()
                 .map(Into::into)
-                .chain([files.folder.clone().into(), "--listen".into(), address.to_string().into()])
+                .chain([
+                    files.folder.clone().into(),
+                    "--listen".into(),
+                    address.to_string().into(),
+                ])
                 .chain(["--config".into(), files.config.clone().into()])
-                .chain(["--nats".into(), nats.url().into(), "--nats-monitor".into(), nats.monitor_url().into()])
+                .chain([
+                    "--nats".into(),
+                    nats.url().into(),
+                    "--nats-monitor".into(),
+                    nats.monitor_url().into(),
+                ])
                 .collect(),
             environment: Vec::new(),
             log: files.folder.join("hub.log"),
         };
-        let url = format!("http://{address}");
-        let channel = Channel::from_shared(url.clone())
-            .map_or_else(|_malformed| Channel::from_static("http://127.0.0.1"), |endpoint| endpoint)
-            .timeout(Duration::from_secs(20))
-            .connect_lazy();
+        let channel = channel(port);
         let part = Part::start(lab, &launch, async || serves(channel.clone()).await).await?;
-        Ok(Self { part, url, channel })
+        let process = Process {
+            part: Some(part),
+            launch,
+            port,
+            ops: 0,
+            channel,
+        };
+        Ok(Self::of(lab, nats, files, Form::Together(process)))
     }
 
-    /// Where a client reaches it.
+    /// Starts each of these services in a process of its own, after `fluxgate migrate`.
+    pub(super) async fn start_apart(
+        lab: &Lab,
+        nats: &Nats,
+        files: &HubFiles,
+        services: &[Service],
+    ) -> Result<Self, StageError> {
+        let mut hub = Self::of(lab, nats, files, Form::Apart(BTreeMap::new()));
+        hub.migrate().await?;
+        for service in services {
+            hub.restart(*service).await?;
+        }
+        Ok(hub)
+    }
+
+    fn of(lab: &Lab, nats: &Nats, files: &HubFiles, form: Form) -> Self {
+        let (nats, monitor) = (nats.url(), nats.monitor_url());
+        Self {
+            lab: lab.clone(),
+            files: files.clone(),
+            nats,
+            monitor,
+            form,
+        }
+    }
+
+    /// Where a client reaches fleet and rollouts; all services, where they are together.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Kills it with SIGKILL.
-    ///
-    /// # Errors
-    /// If it can't be waited for.
-    pub async fn kill(mut self) -> Result<(), StageError> {
-        Ok(self.part.kill().await?)
-    }
-
-    /// Looks for releases now.
-    ///
-    /// # Errors
-    /// What the hub says.
-    pub async fn reconcile(&self) -> Result<release::v1::ReconcileReleasesResponse, StageError> {
-        let request = release::v1::ReconcileReleasesRequest {
-            request_id: format!("stage-{}", jiff::Timestamp::now().as_nanosecond()),
-            validate_only: false,
+    pub fn url(&self) -> String {
+        let process = match &self.form {
+            Form::Together(process) => Some(process),
+            Form::Apart(processes) => processes.get(&Service::RolloutController),
         };
-        let mut client = ReleaseServiceClient::new(self.channel.clone());
-        Ok(client.reconcile_releases(request).await?.into_inner())
+        format!("http://127.0.0.1:{}", process.map_or(0, |process| process.port))
     }
 
-    /// The newest verification of a release.
-    ///
-    /// # Errors
-    /// What the hub says.
-    pub async fn verification(&self, release: &str) -> Result<verification::v1::Verification, StageError> {
-        let request = verification::v1::GetVerificationRequest { release: release.to_owned() };
-        let mut client = VerificationServiceClient::new(self.channel.clone());
-        Ok(client.get_verification(request).await?.into_inner())
+    /// The channel to a service; to nobody where it was never started.
+    fn channel(&self, service: Service) -> Channel {
+        match &self.form {
+            Form::Together(process) => process.channel.clone(),
+            Form::Apart(processes) => processes
+                .get(&service)
+                .map_or_else(|| channel(1), |process| process.channel.clone()),
+        }
     }
 
-    /// The newest decisions about a release.
-    ///
-    /// # Errors
-    /// What the hub says.
-    pub async fn decisions(&self, release: &str) -> Result<Vec<policy::v1::DecisionView>, StageError> {
-        let request = policy::v1::ListDecisionsRequest { release: release.to_owned(), ..Default::default() };
-        let mut client = PolicyServiceClient::new(self.channel.clone());
-        Ok(client.list_decisions(request).await?.into_inner().decisions)
-    }
-
-    /// A cluster as the hub knows it.
-    ///
-    /// # Errors
-    /// What the hub says.
-    pub async fn cluster(&self, name: &str) -> Result<fleet::v1::Cluster, StageError> {
-        let request = fleet::v1::GetClusterRequest { name: format!("clusters/{name}") };
-        let mut client = FleetServiceClient::new(self.channel.clone());
-        Ok(client.get_cluster(request).await?.into_inner())
-    }
-
-    /// All rollouts, newest first.
-    ///
-    /// # Errors
-    /// What the hub says.
-    pub async fn rollouts(&self) -> Result<Vec<rollout::v1::Rollout>, StageError> {
-        let mut client = RolloutServiceClient::new(self.channel.clone());
-        let request = rollout::v1::ListRolloutsRequest::default();
-        Ok(client.list_rollouts(request).await?.into_inner().rollouts)
-    }
-
-    /// Says whether fluxgate may write in a wave.
-    ///
-    /// # Errors
-    /// What the hub says.
-    pub async fn set_mode(&self, wave: &str, mode: common::v1::Mode) -> Result<(), StageError> {
-        let request = rollout::v1::EnforceRequest {
-            scope: format!("wave/{wave}"),
-            mode: mode.into(),
-            request_id: format!("stage-{}", jiff::Timestamp::now().as_nanosecond()),
-            validate_only: false,
+    /// What a service wrote to its log; everybody's, where they are together.
+    #[must_use]
+    pub fn log(&self, service: Service) -> String {
+        let process = match &self.form {
+            Form::Together(process) => Some(process),
+            Form::Apart(processes) => processes.get(&service),
         };
-        let mut client = RolloutServiceClient::new(self.channel.clone());
-        client.enforce(request).await?;
+        let path = process.map(|process| &process.launch.log);
+        path.and_then(|path| std::fs::read_to_string(path).ok())
+            .unwrap_or_default()
+    }
+
+    /// Kills all of it with SIGKILL.
+    ///
+    /// # Errors
+    /// If a process can't be waited for.
+    pub async fn kill(self) -> Result<(), StageError> {
+        let processes: Vec<Process> = match self.form {
+            Form::Together(process) => vec![process],
+            Form::Apart(processes) => processes.into_values().collect(),
+        };
+        for mut process in processes {
+            process.kill().await?;
+        }
         Ok(())
     }
 
-    /// Entries of the ledger from an index on, at most a thousand.
+    /// Kills one service with SIGKILL; all of them, where they are together.
     ///
     /// # Errors
-    /// What the hub says.
-    pub async fn entries(&self, page_token: &str) -> Result<audit::v1::ListEntriesResponse, StageError> {
-        let request = audit::v1::ListEntriesRequest {
-            page_size: 1000,
-            page_token: page_token.to_owned(),
-            ..Default::default()
-        };
-        let mut client = AuditServiceClient::new(self.channel.clone());
-        Ok(client.list_entries(request).await?.into_inner())
+    /// If the process can't be waited for.
+    pub async fn kill_service(&mut self, service: Service) -> Result<(), StageError> {
+        match &mut self.form {
+            Form::Together(process) => process.kill().await,
+            Form::Apart(processes) => match processes.get_mut(&service) {
+                Some(process) => process.kill().await,
+                None => Ok(()),
+            },
+        }
     }
 
-    /// How the ledger stands.
+    /// Starts one service, with the ports and the state that it had, after killing it if it runs.
     ///
     /// # Errors
-    /// What the hub says.
-    pub async fn ledger(&self) -> Result<audit::v1::LedgerStatus, StageError> {
-        let mut client = AuditServiceClient::new(self.channel.clone());
-        Ok(client.get_ledger_status(audit::v1::GetLedgerStatusRequest {}).await?.into_inner())
+    /// If it does not become ready.
+    pub async fn restart(&mut self, service: Service) -> Result<(), StageError> {
+        match &mut self.form {
+            Form::Together(process) => process.restart(&self.lab).await,
+            Form::Apart(processes) => {
+                if let Some(process) = processes.get_mut(&service) {
+                    return process.restart(&self.lab).await;
+                }
+                let process = self.begin(service).await?;
+                if let Form::Apart(processes) = &mut self.form {
+                    processes.insert(service, process);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Process {
+    async fn kill(&mut self) -> Result<(), StageError> {
+        match self.part.take() {
+            Some(mut part) => Ok(part.kill().await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn restart(&mut self, lab: &Lab) -> Result<(), StageError> {
+        self.kill().await?;
+        let (http, channel, ops) = (probe::client(), self.channel.clone(), self.ops);
+        let ready = async || match ops {
+            0 => serves(channel.clone()).await,
+            ops => probe::answers(&http, ops, "/readyz").await,
+        };
+        let deadline = Instant::now() + PORT_FREE_WITHIN;
+        // A client's outgoing connection can hold a port for a moment.
+        loop {
+            match Part::start(lab, &self.launch, &ready).await {
+                Ok(part) => {
+                    self.part = Some(part);
+                    return Ok(());
+                }
+                Err(error) if error.address_in_use() && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
 async fn serves(channel: Channel) -> bool {
     let mut client = FleetServiceClient::new(channel);
-    client.list_clusters(fleet::v1::ListClustersRequest::default()).await.is_ok()
-}
-
-/// Asks again and again until there is an answer, for at most `seconds`. Each look answers `Ok`, or what it
-/// saw instead.
-///
-/// # Errors
-/// [`StageError::Late`] with what was seen last, or what a look could not find out.
-pub async fn until<T>(
-    (what, seconds): (&str, u64),
-    mut look: impl AsyncFnMut() -> Result<Result<T, String>, StageError>,
-) -> Result<T, StageError> {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        let seen = match look().await? {
-            Ok(found) => return Ok(found),
-            Err(seen) => seen,
-        };
-        if Instant::now() > deadline {
-            return Err(StageError::Late { seconds, what: what.to_owned(), seen });
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    client
+        .list_clusters(fleet::v1::ListClustersRequest::default())
+        .await
+        .is_ok()
 }

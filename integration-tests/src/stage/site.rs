@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kube::core::DynamicObject;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use kube::api::ListParams;
+use kube::core::{ApiResource, DynamicObject};
+use kube::discovery::{ApiCapabilities, ApiGroup};
 use kube::{Api, Discovery};
 use serde_json::Value;
 
@@ -13,6 +16,9 @@ use crate::lab::Lab;
 use crate::lab::cluster::Cluster;
 use crate::lab::kubelet::{FakeKubelet, ImageIdForm, ImageSource, KubeletConfig, Mirror};
 use crate::lab::process::{Launch, Part};
+
+/// Kinds that are listed at the same time: more would only wait in the API server.
+const LISTS_AT_ONCE: usize = 16;
 
 /// A cluster on the stage.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub struct Site {
     pub fingerprint: String,
     /// Its API server.
     pub cluster: Cluster,
+    /// A client of it with all rights.
+    pub client: kube::Client,
     /// What stands in for its nodes.
     pub kubelet: FakeKubelet,
     /// The agent's file.
@@ -42,16 +50,23 @@ impl Site {
         manifests: &str,
     ) -> Result<Self, StageError> {
         let cluster = Cluster::start(lab, plan.name).await?;
-        let mirror = Mirror { from: "ghcr.io/".to_owned(), to: format!("{registry}/") };
+        let mirror = Mirror {
+            from: "ghcr.io/".to_owned(),
+            to: format!("{registry}/"),
+        };
         let config = KubeletConfig {
             node: format!("{}-node", plan.name),
             images: ImageSource::Registry(vec![mirror]),
             image_id: ImageIdForm::Index,
         };
-        let kubelet = FakeKubelet::start(cluster.client().await?, config);
+        let client = cluster.client().await?;
+        let kubelet = FakeKubelet::start(client.clone(), config);
         cluster.install(manifests).await?;
         let folder = stage.join(plan.name);
-        write(&folder.join("README"), "What the agent of this cluster reads and remembers.\n")?;
+        write(
+            &folder.join("README"),
+            "What the agent of this cluster reads and remembers.\n",
+        )?;
         let key = folder.join("agent.key");
         let public = fluxgate::keys::agent(&key).map_err(StageError::Keys)?;
         let file = AgentFile {
@@ -69,6 +84,7 @@ impl Site {
             wave: plan.wave.to_owned(),
             fingerprint: public.fingerprint(),
             cluster,
+            client,
             kubelet,
             file,
             folder,
@@ -113,34 +129,52 @@ impl Site {
 
     fn failed(&self) -> impl Fn(kube::Error) -> StageError {
         let cluster = self.name.clone();
-        move |source| StageError::Cluster { cluster: cluster.clone(), source: Box::new(source) }
+        move |source| StageError::Cluster {
+            cluster: cluster.clone(),
+            source: Box::new(source),
+        }
     }
 
     /// Every object of the cluster but Lease and Event, which an idle cluster writes by itself, each with
-    /// the resource version of its last change.
+    /// the resource version of its last change. Kinds are listed in the most stable version that has them:
+    /// not every kind of a group is in the group's preferred version.
     ///
     /// # Errors
     /// If the API server does not answer.
     pub async fn objects(&self) -> Result<BTreeMap<String, String>, StageError> {
-        let client = self.cluster.client().await?;
-        let discovery = Discovery::new(client.clone()).run_aggregated().await.map_err(self.failed())?;
-        let mut objects = BTreeMap::new();
-        for group in discovery.groups() {
-            for (resource, capabilities) in group.recommended_resources() {
-                let left_out = ["Lease", "Event", "ComponentStatus"].contains(&resource.kind.as_str());
-                if left_out || !capabilities.supports_operation(kube::discovery::verbs::LIST) {
-                    continue;
-                }
-                let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-                for object in api.list(&kube::api::ListParams::default()).await.map_err(self.failed())? {
-                    let meta = object.metadata;
-                    let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
-                    let key = format!("{} {namespace}/{name}", resource.kind);
-                    objects.insert(key, meta.resource_version.unwrap_or_default());
-                }
-            }
-        }
-        Ok(objects)
+        let discovery = Discovery::new(self.client.clone())
+            .run_aggregated()
+            .await
+            .map_err(self.failed())?;
+        let listed = |resource: &ApiResource, capabilities: &ApiCapabilities| {
+            let left_out = ["Lease", "Event", "ComponentStatus"].contains(&resource.kind.as_str());
+            !left_out && capabilities.supports_operation(kube::discovery::verbs::LIST)
+        };
+        let resources = discovery.groups().flat_map(ApiGroup::resources_by_stability);
+        let lists: Vec<_> = resources
+            .filter(|(resource, capabilities)| listed(resource, capabilities))
+            .map(|(resource, _)| self.list(resource))
+            .collect();
+        stream::iter(lists)
+            .buffer_unordered(LISTS_AT_ONCE)
+            .try_concat()
+            .await
+    }
+
+    /// The objects of one kind.
+    async fn list(&self, resource: ApiResource) -> Result<BTreeMap<String, String>, StageError> {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let found = api
+            .list_metadata(&ListParams::default())
+            .await
+            .map_err(self.failed())?;
+        let described = found.into_iter().map(|object| {
+            let meta = object.metadata;
+            let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
+            let key = format!("{}.{} {namespace}/{name}", resource.kind, resource.group);
+            (key, meta.resource_version.unwrap_or_default())
+        });
+        Ok(described.collect())
     }
 
     /// Component to the image and the image id of each of its pods.
@@ -148,18 +182,24 @@ impl Site {
     /// # Errors
     /// If the API server does not answer.
     pub async fn pod_images(&self) -> Result<BTreeMap<String, Vec<(String, String)>>, StageError> {
-        let api: Api<k8s_openapi::api::core::v1::Pod> =
-            Api::namespaced(self.cluster.client().await?, "flux-system");
-        let pods = api.list(&kube::api::ListParams::default()).await.map_err(self.failed())?;
+        let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.client.clone(), "flux-system");
+        let pods = api.list(&ListParams::default()).await.map_err(self.failed())?;
         let mut images: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for pod in pods {
             let value = serde_json::to_value(&pod).unwrap_or(Value::Null);
             let text = |pointer: &str| {
-                value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+                value
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
             };
             let app = text("/metadata/labels/app");
             let image = text("/spec/containers/0/image");
-            images.entry(app).or_default().push((image, text("/status/containerStatuses/0/imageID")));
+            images
+                .entry(app)
+                .or_default()
+                .push((image, text("/status/containerStatuses/0/imageID")));
         }
         Ok(images)
     }
@@ -170,8 +210,8 @@ impl Site {
     /// If the API server does not answer.
     pub async fn deployment_images(&self) -> Result<BTreeMap<String, String>, StageError> {
         let api: Api<k8s_openapi::api::apps::v1::Deployment> =
-            Api::namespaced(self.cluster.client().await?, "flux-system");
-        let found = api.list(&kube::api::ListParams::default()).await.map_err(self.failed())?;
+            Api::namespaced(self.client.clone(), "flux-system");
+        let found = api.list(&ListParams::default()).await.map_err(self.failed())?;
         let image = |deployment: k8s_openapi::api::apps::v1::Deployment| {
             let name = deployment.metadata.name?;
             let container = deployment.spec?.template.spec?.containers.into_iter().next()?;

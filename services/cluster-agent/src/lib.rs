@@ -57,16 +57,29 @@ pub enum StartError {
 /// If what it needs is missing or broken. NATS is waited for.
 pub async fn run(config: Config, clock: Clock, shutdown: Shutdown) -> Result<(), StartError> {
     let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|source| StartError::File { path: path.clone(), source })
+        std::fs::read_to_string(path).map_err(|source| StartError::File {
+            path: path.clone(),
+            source,
+        })
     };
     let path = &config.trust.root_key;
-    let root = agent::config::root_key(&read(path)?)
-        .map_err(|source| StartError::Root { path: path.clone(), source })?;
+    let root = agent::config::root_key(&read(path)?).map_err(|source| StartError::Root {
+        path: path.clone(),
+        source,
+    })?;
     let key = Arc::new(agent::config::key(&config.key).map_err(StartError::Key)?);
-    tracing::info!(cluster = config.cluster, agent_key = key.public().fingerprint(), "agent key");
+    tracing::info!(
+        cluster = config.cluster,
+        agent_key = key.public().fingerprint(),
+        "agent key"
+    );
     let kubeconfig = config.kubeconfig.as_ref().map(read).transpose()?;
-    let cluster = Cluster::connect(kubeconfig.as_deref()).await.map_err(StartError::Cluster)?;
-    let Some(client) = connect(&config, &shutdown).await else { return Ok(()) };
+    let cluster = Cluster::connect(kubeconfig.as_deref())
+        .await
+        .map_err(StartError::Cluster)?;
+    let Some(client) = connect(&config, &shutdown).await else {
+        return Ok(());
+    };
     let parts = Parts {
         demands: config.demands(root).map_err(StartError::Config)?,
         tolerate: config.tolerate.clone(),

@@ -11,5 +11,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config, shutdown: Shutdown) -> Result<(), String> {
-    Box::pin(cluster_agent::run(config, Clock::system(), shutdown)).await.map_err(|error| chain(&error))
+    Box::pin(cluster_agent::run(config, Clock::system(), shutdown))
+        .await
+        .map_err(|error| chain(&error))
 }

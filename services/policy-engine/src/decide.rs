@@ -53,19 +53,33 @@ struct At {
 impl Engine {
     /// Decides about every release for every policy and every baseline in use.
     pub(crate) async fn decide_all(&self) -> Result<(), DecideError> {
-        let (policies, releases, baselines) =
-            (self.in_force().await?, self.releases().await?, self.in_use().await?);
+        let (policies, releases, baselines) = (
+            self.in_force().await?,
+            self.releases().await?,
+            self.in_use().await?,
+        );
         let ledger = match self.hub.ledger().await.map_err(DecideError::Ledger)? {
             LedgerState::Confirmed => Ledger::Confirmed,
             LedgerState::Unconfirmed(why) => Ledger::Unconfirmed { why },
         };
         for release in &releases {
             for policy in policies.values() {
-                for baseline in baselines.values() {
+                // Where the release runs already, or something newer does, there is nothing to decide.
+                for baseline in baselines
+                    .values()
+                    .filter(|baseline| baseline.is_below(&release.key))
+                {
                     let contents = release.contents.as_ref().map(|(_, contents)| contents);
                     let verified =
                         self.verify(&release.key, contents, &release.evidence, self.hub.clock.now());
-                    self.decide(&Case { policy, release, baseline, ledger: &ledger, verified }).await?;
+                    self.decide(&Case {
+                        policy,
+                        release,
+                        baseline,
+                        ledger: &ledger,
+                        verified,
+                    })
+                    .await?;
                 }
             }
         }
@@ -83,7 +97,11 @@ impl Engine {
             return Ok(());
         }
         // Stored before it is named: a decision never rests on bytes that nobody has.
-        let at = At { now, as_of: self.hub.view.cursor(), demo: self.is_demo() };
+        let at = At {
+            now,
+            as_of: self.hub.view.cursor(),
+            demo: self.is_demo(),
+        };
         let inputs = case.document(&at);
         let digest = self
             .hub
@@ -96,11 +114,17 @@ impl Engine {
                 .then(|| v1::Decision::from(&case.decision(&evaluation, digest, &at, turn)))
         };
         let traceparent = TraceId::of_release(release).traceparent();
-        let written = self.hub.journal.series(series.series(), &traceparent, evaluate).await;
+        let written = self
+            .hub
+            .journal
+            .series(series.series(), &traceparent, evaluate)
+            .await;
         if let Some(bus::Written::Ours(fact)) =
             written.map_err(|error| DecideError::Journal(release.clone(), error))?
         {
-            let reason = leading(&evaluation).map(|rule| rule.reason.code()).unwrap_or_default();
+            let reason = leading(&evaluation)
+                .map(|rule| rule.reason.code())
+                .unwrap_or_default();
             tracing::info!(%release, policy = name, baseline = %case.baseline.baseline.key(),
                 outcome = %evaluation.outcome, reason, decision_id = subject::decision_id(&fact.subject),
                 "decided");
@@ -115,7 +139,10 @@ impl Engine {
 
 /// The rule that made the outcome what it is.
 fn leading(evaluation: &Evaluation) -> Option<&domain::RuleResult> {
-    evaluation.rules.iter().find(|rule| rule.outcome == evaluation.outcome)
+    evaluation
+        .rules
+        .iter()
+        .find(|rule| rule.outcome == evaluation.outcome)
 }
 
 /// Whether the answer is another one than the newest, or has to be renewed.
@@ -125,10 +152,15 @@ fn differs(evaluation: &Evaluation, case: &Case<'_>, newest: Option<&Fact>, now:
         return true;
     };
     let reasons = |rules: &[domain::RuleResult]| -> Vec<_> {
-        rules.iter().map(|rule| (rule.rule.clone(), rule.outcome, rule.reason)).collect()
+        rules
+            .iter()
+            .map(|rule| (rule.rule.clone(), rule.outcome, rule.reason))
+            .collect()
     };
     let renew = evaluation.outcome == Outcome::Allow
-        && newest.valid_until.is_none_or(|until| until < now + RENEW_WITHIN.min(ALLOW_LIFETIME));
+        && newest
+            .valid_until
+            .is_none_or(|until| until < now + RENEW_WITHIN.min(ALLOW_LIFETIME));
     newest.outcome != evaluation.outcome
         || newest.policy != case.policy.policy.id
         || reasons(&newest.rules) != reasons(&evaluation.rules)
@@ -137,7 +169,12 @@ fn differs(evaluation: &Evaluation, case: &Case<'_>, newest: Option<&Fact>, now:
 
 impl Case<'_> {
     fn evaluate(&self, now: Timestamp) -> Evaluation {
-        let evidence: Vec<_> = self.release.evidence.iter().map(|(_, evidence)| evidence.clone()).collect();
+        let evidence: Vec<_> = self
+            .release
+            .evidence
+            .iter()
+            .map(|(_, evidence)| evidence.clone())
+            .collect();
         policy::evaluate(&Inputs {
             policy: &self.policy.policy,
             release: &self.release.key,
@@ -154,9 +191,7 @@ impl Case<'_> {
 
     /// The stored input document: every statement by name and digest, and what no statement says.
     fn document(&self, at: &At) -> Vec<u8> {
-        let named = |statement: &domain::assignment::StatementRef| {
-            json!({"subject": statement.subject, "digest": statement.digest})
-        };
+        let named = |statement: &domain::assignment::StatementRef| json!({"subject": statement.subject, "digest": statement.digest});
         let evidence: Vec<_> = self.release.evidence.iter().map(|(digest, _)| digest).collect();
         let verified: Vec<_> = self
             .verified
@@ -188,13 +223,7 @@ impl Case<'_> {
         document.to_string().into_bytes()
     }
 
-    fn decision(
-        &self,
-        evaluation: &Evaluation,
-        inputs: Digest,
-        at: &At,
-        turn: Turn<'_>,
-    ) -> Decision {
+    fn decision(&self, evaluation: &Evaluation, inputs: Digest, at: &At, turn: Turn<'_>) -> Decision {
         Decision {
             release: self.release.key.clone(),
             policy: self.policy.policy.id.clone(),

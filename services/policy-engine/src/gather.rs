@@ -31,8 +31,21 @@ pub(crate) struct InUse {
     pub(crate) baseline: Baseline,
 }
 
+impl InUse {
+    /// Whether the release could be an upgrade of it; what is unknown could be.
+    pub(crate) fn is_below(&self, release: &ReleaseKey) -> bool {
+        self.baseline
+            .version
+            .as_ref()
+            .is_none_or(|version| *version < release.version)
+    }
+}
+
 fn reference(fact: &Fact) -> StatementRef {
-    StatementRef { subject: fact.subject.to_string(), digest: fact.digest() }
+    StatementRef {
+        subject: fact.subject.to_string(),
+        digest: fact.digest(),
+    }
 }
 
 impl Engine {
@@ -43,8 +56,11 @@ impl Engine {
         hints.sort_by_key(|fact| fact.sequence);
         let mut seen: BTreeMap<domain::Version, Digest> = BTreeMap::new();
         for hint in hints {
-            let found = wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&hint.statement);
-            let Ok(wire::Discovered { release, .. }) = found else { continue };
+            let found =
+                wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&hint.statement);
+            let Ok(wire::Discovered { release, .. }) = found else {
+                continue;
+            };
             let first = *seen.entry(release.version.clone()).or_insert(release.manifests);
             let tag_moved = first != release.manifests;
             if let Some(release) = self.release(release, tag_moved).await? {
@@ -56,7 +72,9 @@ impl Engine {
 
     async fn release(&self, key: ReleaseKey, tag_moved: bool) -> Result<Option<Release>, ViewError> {
         let series = subject::verification_summary(&key, 1);
-        let Some(fact) = self.hub.view.latest(series.series()).await? else { return Ok(None) };
+        let Some(fact) = self.hub.view.latest(series.series()).await? else {
+            return Ok(None);
+        };
         let Ok(summary) = wire::decode::<v1::RoleSummary, RoleSummary>(&fact.statement) else {
             return Ok(None);
         };
@@ -67,14 +85,22 @@ impl Engine {
         let mut evidence = Vec::with_capacity(summary.checks.len());
         for line in &summary.checks {
             let Ok(name) = line.subject.parse() else { continue };
-            let Some(found) = self.hub.view.get(&name).await? else { continue };
+            let Some(found) = self.hub.view.get(&name).await? else {
+                continue;
+            };
             let read = wire::decode::<v1::Evidence, Evidence>(&found.statement);
             // Only the evidence that the summary names, by the digest that it names.
             if let (true, Ok(read)) = (found.digest() == line.evidence, read) {
                 evidence.push((line.evidence, read));
             }
         }
-        Ok(Some(Release { key, tag_moved, summary: (reference(&fact), summary), contents, evidence }))
+        Ok(Some(Release {
+            key,
+            tag_moved,
+            summary: (reference(&fact), summary),
+            contents,
+            evidence,
+        }))
     }
 
     async fn contents(
@@ -84,10 +110,15 @@ impl Engine {
         digest: Digest,
     ) -> Result<Option<(StatementRef, ReleaseContents)>, ViewError> {
         let name = subject::verification_contents(subject::Scope::Release(release), attempt);
-        let Some(fact) = self.hub.view.get(&name).await? else { return Ok(None) };
+        let Some(fact) = self.hub.view.get(&name).await? else {
+            return Ok(None);
+        };
         let read = wire::decode::<v1::ReleaseContents, ReleaseContents>(&fact.statement);
         let same = |contents: &ReleaseContents| contents.release == *release && fact.digest() == digest;
-        Ok(read.ok().filter(same).map(|contents| (reference(&fact), contents)))
+        Ok(read
+            .ok()
+            .filter(same)
+            .map(|contents| (reference(&fact), contents)))
     }
 
     /// The baselines that members of the fleet run now.
@@ -97,7 +128,10 @@ impl Engine {
             .iter()
             .filter_map(|fact| {
                 let baseline = wire::decode::<v1::BaselineContents, Baseline>(&fact.statement).ok()?;
-                Some(InUse { statement: reference(fact), baseline })
+                Some(InUse {
+                    statement: reference(fact),
+                    baseline,
+                })
             })
             .collect();
         let mut in_use = BTreeMap::new();
@@ -108,7 +142,9 @@ impl Engine {
                 continue;
             }
             let series = subject::facts(&member.cluster, 1);
-            let Some(newest) = self.hub.view.latest(series.series()).await? else { continue };
+            let Some(newest) = self.hub.view.latest(series.series()).await? else {
+                continue;
+            };
             let facts = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&newest.statement);
             let Ok(facts) = facts else { continue };
             if let Some(found) = known.iter().find(|known| known.baseline.describes(&facts)) {

@@ -59,11 +59,27 @@ impl PolicyService for Api {
             ),
         };
         let all = self.newest().await.map_err(|error| *unavailable(&error))?;
-        let named = |decision: &Decision| wanted.as_ref().is_none_or(|wanted| wanted.names(&decision.release));
-        let views = all.into_iter().filter(|(decision, _)| named(decision)).map(|(_, view)| view).collect();
-        let paged = page(views, request.page_size, &request.page_token, |view: &v1::DecisionView| view.name.clone());
+        let named = |decision: &Decision| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.names(&decision.release))
+        };
+        let views = all
+            .into_iter()
+            .filter(|(decision, _)| named(decision))
+            .map(|(_, view)| view)
+            .collect();
+        let paged = page(
+            views,
+            request.page_size,
+            &request.page_token,
+            |view: &v1::DecisionView| view.name.clone(),
+        );
         let (decisions, next_page_token) = paged.map_err(|status| *status)?;
-        Ok(Response::new(v1::ListDecisionsResponse { decisions, next_page_token }))
+        Ok(Response::new(v1::ListDecisionsResponse {
+            decisions,
+            next_page_token,
+        }))
     }
 
     async fn get_decision(
@@ -77,12 +93,16 @@ impl PolicyService for Api {
         // Earlier decisions of a series keep their names.
         let facts = self.0.hub.view.all_of(Area::Policy, "decision").await;
         let facts = facts.map_err(|error| *unavailable(&error))?;
-        let found = facts.iter().find(|fact| name == format!("decisions/{}", subject::decision_id(&fact.subject)));
+        let found = facts
+            .iter()
+            .find(|fact| name == format!("decisions/{}", subject::decision_id(&fact.subject)));
         let decision = found.and_then(|fact| {
             let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
             Some((fact, decision))
         });
-        let Some((fact, decision)) = decision else { return Err(*not_found(&name)) };
+        let Some((fact, decision)) = decision else {
+            return Err(*not_found(&name));
+        };
         Ok(Response::new(v1::DecisionView {
             name,
             subject: fact.subject.to_string(),
@@ -106,8 +126,16 @@ impl PolicyService for Api {
                 text: found.text,
             })
             .collect();
-        let paged = page(texts, request.page_size, &request.page_token, |text: &v1::PolicyText| text.policy.clone());
+        let paged = page(
+            texts,
+            request.page_size,
+            &request.page_token,
+            |text: &v1::PolicyText| text.policy.clone(),
+        );
         let (policies, next_page_token) = paged.map_err(|status| *status)?;
-        Ok(Response::new(v1::ListPoliciesResponse { policies, next_page_token }))
+        Ok(Response::new(v1::ListPoliciesResponse {
+            policies,
+            next_page_token,
+        }))
     }
 }

@@ -69,19 +69,33 @@ struct Engine {
 pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     evidence::self_test().map_err(StartError::SelfTest)?;
     let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| StartError::File { path: path.clone(), source })
+        std::fs::read(path).map_err(|source| StartError::File {
+            path: path.clone(),
+            source,
+        })
     };
     let trust = TrustRoot::from_json(&read(&settings.trust_root)?).map_err(StartError::TrustRoot)?;
     let mut files = Vec::with_capacity(settings.policies.len());
     for path in settings.policies {
         let text = String::from_utf8_lossy(&read(&path)?).into_owned();
         let parsed = policy::Policy::parse(&path.display().to_string(), &text).map_err(StartError::Policy)?;
-        files.push(wire::PolicyDocument { policy: parsed.id, text });
+        files.push(wire::PolicyDocument {
+            policy: parsed.id,
+            text,
+        });
     }
-    let engine = Arc::new(Engine { hub, trust, files, verified: verify::Cache::default() });
+    let engine = Arc::new(Engine {
+        hub,
+        trust,
+        files,
+        verified: verify::Cache::default(),
+    });
     host.grpc.add(grpc::server(Arc::clone(&engine)));
     let hub = engine.hub.clone();
-    host.spawn(NAME, async move { hub.each_change(LOOK_AGAIN, || engine.run()).await });
+    host.spawn(
+        NAME,
+        async move { hub.each_change(LOOK_AGAIN, || engine.run()).await },
+    );
     Ok(())
 }
 

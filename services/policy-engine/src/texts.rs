@@ -55,7 +55,11 @@ impl Engine {
             let Some(document) = document(&fact) else { continue };
             match Policy::parse(&document.policy.name, &document.text) {
                 Ok(policy) => {
-                    let in_force = InForce { policy, text: document.text, sequence: fact.sequence };
+                    let in_force = InForce {
+                        policy,
+                        text: document.text,
+                        sequence: fact.sequence,
+                    };
                     policies.insert(document.policy.name, in_force);
                 }
                 Err(error) => tracing::error!(

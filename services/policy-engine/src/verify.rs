@@ -36,7 +36,9 @@ impl Engine {
         wanted(release, contents)
             .into_iter()
             .filter_map(|wanted| {
-                let found = evidence.iter().find(|(_, evidence)| evidence.artifact == wanted.artifact)?;
+                let found = evidence
+                    .iter()
+                    .find(|(_, evidence)| evidence.artifact == wanted.artifact)?;
                 Some(self.verify_one(&wanted, found, now))
             })
             .collect()
@@ -44,11 +46,21 @@ impl Engine {
 
     fn verify_one(&self, wanted: &Wanted, (name, found): &(Digest, Evidence), now: Timestamp) -> Verified {
         let key = (*name, wanted.artifact, wanted.digest);
-        if let Some(known) = self.verified.0.lock().ok().and_then(|cache| cache.get(&key).cloned()) {
+        if let Some(known) = self
+            .verified
+            .0
+            .lock()
+            .ok()
+            .and_then(|cache| cache.get(&key).cloned())
+        {
             return known;
         }
         let profile = flux::identity::profile(wanted.artifact, &wanted.tag);
-        let expect = Expectation { image: &wanted.image, digest: wanted.digest, profile: &profile };
+        let expect = Expectation {
+            image: &wanted.image,
+            digest: wanted.digest,
+            profile: &profile,
+        };
         let verdict = evidence::verify_signatures(&found.material, &expect, &self.trust, now);
         let passed = verdict.result == CheckResult::Passed;
         let verified = Verified {
@@ -70,12 +82,20 @@ impl Engine {
 fn wanted(release: &ReleaseKey, contents: Option<&ReleaseContents>) -> Vec<Wanted> {
     let named = |artifact, tag: &Version, digest| {
         let image = ImageRef::tagged(&flux::identity::repository(artifact), &tag.to_string()).ok()?;
-        Some(Wanted { artifact, image, digest, tag: tag.clone() })
+        Some(Wanted {
+            artifact,
+            image,
+            digest,
+            tag: tag.clone(),
+        })
     };
     let manifests = named(Artifact::FluxManifests, &release.version, release.manifests);
-    let images = contents.into_iter().flat_map(|contents| &contents.images).filter_map(|(component, image)| {
-        let tag: Version = image.image.tag()?.parse().ok()?;
-        named(Artifact::Image(*component), &tag, image.index)
-    });
+    let images = contents
+        .into_iter()
+        .flat_map(|contents| &contents.images)
+        .filter_map(|(component, image)| {
+            let tag: Version = image.image.tag()?.parse().ok()?;
+            named(Artifact::Image(*component), &tag, image.index)
+        });
     manifests.into_iter().chain(images).collect()
 }

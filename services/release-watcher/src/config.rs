@@ -12,7 +12,10 @@ pub struct Settings {
     #[serde(default = "range")]
     pub range: String,
     /// How often the repository is looked at.
-    #[serde(default = "interval", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(
+        default = "interval",
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
+    )]
     pub interval: Duration,
     /// Where artifacts are fetched.
     #[serde(default)]

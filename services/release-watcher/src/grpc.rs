@@ -53,9 +53,14 @@ impl ReleaseService for Api {
     ) -> Result<Response<v1::ListReleasesResponse>, Status> {
         let request = request.into_inner();
         let all = self.all().await.map_err(|error| *unavailable(&error))?;
-        let paged = page(all, request.page_size, &request.page_token, |release| release.release.clone());
+        let paged = page(all, request.page_size, &request.page_token, |release| {
+            release.release.clone()
+        });
         let (releases, next_page_token) = paged.map_err(|status| *status)?;
-        Ok(Response::new(v1::ListReleasesResponse { releases, next_page_token }))
+        Ok(Response::new(v1::ListReleasesResponse {
+            releases,
+            next_page_token,
+        }))
     }
 
     async fn get_release(

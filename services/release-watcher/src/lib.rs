@@ -52,10 +52,19 @@ struct Watcher {
 /// # Errors
 /// If its configuration is wrong.
 pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
-    let range = settings.range.parse().map_err(|source| StartError::Range { range: settings.range, source })?;
+    let range = settings.range.parse().map_err(|source| StartError::Range {
+        range: settings.range,
+        source,
+    })?;
     let registry = registry::Client::new(&settings.registry).map_err(StartError::Registry)?;
     let repository = flux::identity::repository(domain::Artifact::FluxManifests);
-    let watcher = Arc::new(Watcher { hub, registry, repository, range, polling: Mutex::new(()) });
+    let watcher = Arc::new(Watcher {
+        hub,
+        registry,
+        repository,
+        range,
+        polling: Mutex::new(()),
+    });
     host.grpc.add(grpc::server(Arc::clone(&watcher)));
     let interval = settings.interval;
     host.spawn(NAME, async move { watcher.run(interval).await });

@@ -52,7 +52,9 @@ impl Watcher {
         let known = self.known().await?;
         let mut found = Found::default();
         for version in self.versions().await? {
-            let Some(release) = self.pin(&version).await? else { continue };
+            let Some(release) = self.pin(&version).await? else {
+                continue;
+            };
             if !known.contains(&release) {
                 if !only_look {
                     self.announce(&release).await?;
@@ -65,7 +67,12 @@ impl Watcher {
     }
 
     async fn known(&self) -> Result<BTreeSet<ReleaseKey>, PollError> {
-        Ok(self.discovered().await?.into_iter().map(|(release, _)| release).collect())
+        Ok(self
+            .discovered()
+            .await?
+            .into_iter()
+            .map(|(release, _)| release)
+            .collect())
     }
 
     /// What was announced so far, with the time of each.
@@ -83,15 +90,22 @@ impl Watcher {
         let tags = self.registry.tags(&self.repository).await;
         let tags = tags.map_err(|error| PollError::Registry(self.repository.clone(), error))?;
         let parsed = tags.iter().filter_map(|tag| tag.parse::<Version>().ok());
-        Ok(parsed.filter(|version| self.range.matches(version.semver())).collect())
+        Ok(parsed
+            .filter(|version| self.range.matches(version.semver()))
+            .collect())
     }
 
     /// The release that a tag names now.
     async fn pin(&self, version: &Version) -> Result<Option<ReleaseKey>, PollError> {
-        let Ok(image) = ImageRef::tagged(&self.repository, &version.to_string()) else { return Ok(None) };
+        let Ok(image) = ImageRef::tagged(&self.repository, &version.to_string()) else {
+            return Ok(None);
+        };
         let manifest = self.registry.manifest(&image).await;
         let manifest = manifest.map_err(|error| PollError::Registry(image.to_string(), error))?;
-        Ok(manifest.map(|manifest| ReleaseKey { version: version.clone(), manifests: manifest.digest }))
+        Ok(manifest.map(|manifest| ReleaseKey {
+            version: version.clone(),
+            manifests: manifest.digest,
+        }))
     }
 
     async fn announce(&self, release: &ReleaseKey) -> Result<(), PollError> {
@@ -103,7 +117,11 @@ impl Watcher {
         let trace = TraceId::of_release(release);
         // The root of the release's trace: everything up to its decisions hangs below it.
         let _root = runtime::telemetry::root_span(trace, "release");
-        let published = self.hub.journal.publish_hint(&subject, &claim, &trace.traceparent()).await;
+        let published = self
+            .hub
+            .journal
+            .publish_hint(&subject, &claim, &trace.traceparent())
+            .await;
         published.map_err(|error| PollError::Journal(release.clone(), error))?;
         tracing::info!(%release, "release discovered");
         Ok(())

@@ -43,23 +43,30 @@ impl Controller {
             }
             Step::OpenWave(opened) => {
                 let name = subject::rollout_opened(&opened.rollout, &opened.wave);
-                self.step(&opened.rollout, &name, &v1::WaveOpened::from(&opened)).await
+                self.step(&opened.rollout, &name, &v1::WaveOpened::from(&opened))
+                    .await
             }
             Step::BakeWave(baked) => {
                 let name = subject::rollout_baked(&baked.rollout, &baked.wave);
-                self.step(&baked.rollout, &name, &v1::WaveBaked::from(&baked)).await
+                self.step(&baked.rollout, &name, &v1::WaveBaked::from(&baked))
+                    .await
             }
             Step::Finish(finished) => {
                 let name = subject::rollout_finished(&finished.rollout);
-                self.step(&finished.rollout, &name, &v1::RolloutFinished::from(&finished)).await
+                self.step(&finished.rollout, &name, &v1::RolloutFinished::from(&finished))
+                    .await
             }
             Step::Assign(draft) => {
                 let cluster = draft.cluster.clone();
-                self.assign(known, &draft).await.map_err(|error| ActError::Assign(cluster, error))
+                self.assign(known, &draft)
+                    .await
+                    .map_err(|error| ActError::Assign(cluster, error))
             }
             Step::Stop(draft) => {
                 let cluster = draft.cluster.clone();
-                self.stop(known, &draft).await.map_err(|error| ActError::Assign(cluster, error))
+                self.stop(known, &draft)
+                    .await
+                    .map_err(|error| ActError::Assign(cluster, error))
             }
         }
     }
@@ -79,6 +86,8 @@ impl Controller {
 }
 
 fn log(rollout: &RolloutKey, written: &Written) {
-    let Written::Ours(Fact { subject, .. }) = written else { return };
+    let Written::Ours(Fact { subject, .. }) = written else {
+        return;
+    };
     tracing::info!(rollout_id = %rollout, step = subject.step(), "rollout moved on");
 }

@@ -34,7 +34,10 @@ struct Grounds {
 }
 
 fn reference(fact: &Fact) -> StatementRef {
-    StatementRef { subject: fact.subject.to_string(), digest: fact.digest() }
+    StatementRef {
+        subject: fact.subject.to_string(),
+        digest: fact.digest(),
+    }
 }
 
 fn read(fact: &Fact) -> Option<Assignment> {
@@ -45,12 +48,26 @@ impl Controller {
     /// Publishes the next assignment of a cluster.
     pub(crate) async fn assign(&self, known: &Known, draft: &AssignDraft) -> Result<(), AssignError> {
         let grounds = self.grounds(draft).await?;
-        let member = known.members.iter().find(|member| member.cluster == draft.cluster);
-        let registry = member.ok_or(AssignError::Missing("membership"))?.image_registry.clone();
-        let expected = known.courses.get(&draft.cluster).map_or(Epoch(0), |course| course.newest.epoch);
+        let member = known
+            .members
+            .iter()
+            .find(|member| member.cluster == draft.cluster);
+        let registry = member
+            .ok_or(AssignError::Missing("membership"))?
+            .image_registry
+            .clone();
+        let expected = known
+            .courses
+            .get(&draft.cluster)
+            .map_or(Epoch(0), |course| course.newest.epoch);
         let issued = self.hub.clock.now();
-        let images: BTreeMap<Component, Digest> =
-            grounds.contents.1.images.iter().map(|(component, image)| (*component, image.index)).collect();
+        let images: BTreeMap<Component, Digest> = grounds
+            .contents
+            .1
+            .images
+            .iter()
+            .map(|(component, image)| (*component, image.index))
+            .collect();
         let build = |turn: Turn<'_>| Assignment {
             cluster: draft.cluster.clone(),
             epoch: Epoch(turn.n),
@@ -89,8 +106,14 @@ impl Controller {
                 let stops = vec![format!("{}: {}", draft.reason, draft.detail)];
                 let epoch = Epoch(turn.n);
                 let issued = self.hub.clock.now();
-                let stopped =
-                    Assignment { action: Action::Stop, epoch, stops, issued, as_of: turn.as_of, ..newest };
+                let stopped = Assignment {
+                    action: Action::Stop,
+                    epoch,
+                    stops,
+                    issued,
+                    as_of: turn.as_of,
+                    ..newest
+                };
                 fleet::v1::Assignment::from(&stopped)
             })
         };
@@ -111,7 +134,11 @@ impl Controller {
             (Epoch(turn.n.saturating_sub(1)) == expected).then(|| fleet::v1::Assignment::from(&build(turn)))
         };
         let traceparent = TraceId::of_rollout(&draft.rollout).traceparent();
-        let written = self.hub.journal.series(series.series(), &traceparent, evaluate).await;
+        let written = self
+            .hub
+            .journal
+            .series(series.series(), &traceparent, evaluate)
+            .await;
         if let Some(Written::Ours(fact)) = written.map_err(AssignError::Journal)? {
             tracing::info!(cluster = %draft.cluster, rollout_id = %draft.rollout, mode = %draft.mode,
                 epoch = fact.subject.n(), "assigned");
@@ -128,14 +155,25 @@ impl Controller {
         };
         let decision = decision.filter(allows).ok_or(AssignError::Missing("ALLOW"))?;
         let series = subject::verification_summary(&draft.release, 1);
-        let summary = self.hub.view.latest(series.series()).await?.ok_or(AssignError::Missing("summary"))?;
+        let summary = self
+            .hub
+            .view
+            .latest(series.series())
+            .await?
+            .ok_or(AssignError::Missing("summary"))?;
         let attempt = wire::decode::<verification::v1::RoleSummary, RoleSummary>(&summary.statement)
             .map_or(1, |summary| summary.attempt);
         let scope = subject::Scope::Release(&draft.release);
-        let contents = self.hub.view.get(&subject::verification_contents(scope, attempt)).await?;
+        let contents = self
+            .hub
+            .view
+            .get(&subject::verification_contents(scope, attempt))
+            .await?;
         let contents = contents.ok_or(AssignError::Missing("contents"))?;
         let read_contents = wire::decode::<verification::v1::ReleaseContents, _>(&contents.statement);
-        let Ok(read_contents) = read_contents else { return Err(AssignError::Missing("contents")) };
+        let Ok(read_contents) = read_contents else {
+            return Err(AssignError::Missing("contents"));
+        };
         Ok(Grounds {
             decision: reference(&decision),
             contents: (reference(&contents), read_contents),
@@ -150,6 +188,10 @@ impl Controller {
             wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement)
                 .is_ok_and(|baseline| baseline.key() == draft.baseline)
         };
-        facts.iter().find(same).map(reference).ok_or(AssignError::Missing("baseline"))
+        facts
+            .iter()
+            .find(same)
+            .map(reference)
+            .ok_or(AssignError::Missing("baseline"))
     }
 }

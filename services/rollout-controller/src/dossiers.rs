@@ -32,9 +32,14 @@ impl Controller {
     /// Writes what differs, and wakes those agents.
     pub(crate) async fn write_dossiers(&self) -> Result<(), DossierError> {
         for member in self.members().await? {
-            let Some(course) = self.course(&member.cluster).await? else { continue };
-            let Some(dossier) = self.dossier(&course).await? else { continue };
-            self.write(&member.cluster, Bytes::from(dossier.to_bytes())).await?;
+            let Some(course) = self.course(&member.cluster).await? else {
+                continue;
+            };
+            let Some(dossier) = self.dossier(&course).await? else {
+                continue;
+            };
+            self.write(&member.cluster, Bytes::from(dossier.to_bytes()))
+                .await?;
         }
         Ok(())
     }
@@ -45,11 +50,20 @@ impl Controller {
         if found.as_ref().is_some_and(|found| found.value == wanted) {
             return Ok(());
         }
-        let ours = self.dossiers.0.lock().ok().and_then(|written| written.get(cluster).cloned());
+        let ours = self
+            .dossiers
+            .0
+            .lock()
+            .ok()
+            .and_then(|written| written.get(cluster).cloned());
         if found.is_some() && ours.as_ref() == Some(&wanted) {
             tracing::error!(%cluster, "somebody else wrote the assignment of this cluster; writing it again");
         }
-        self.hub.assignments.put(cluster.as_str(), wanted.clone()).await.map_err(failed)?;
+        self.hub
+            .assignments
+            .put(cluster.as_str(), wanted.clone())
+            .await
+            .map_err(failed)?;
         if let Ok(mut written) = self.dossiers.0.lock() {
             written.insert(cluster.clone(), wanted);
         }
@@ -63,21 +77,35 @@ impl Controller {
     async fn dossier(&self, course: &Course) -> Result<Option<Dossier>, ViewError> {
         let mut statements = BTreeMap::new();
         for named in named(&course.newest) {
-            let Ok(subject) = named.subject.parse() else { return Ok(None) };
-            let Some(fact) = self.hub.view.get(&subject).await? else { return Ok(None) };
-            let Some(text) = text(&fact.envelope) else { return Ok(None) };
+            let Ok(subject) = named.subject.parse() else {
+                return Ok(None);
+            };
+            let Some(fact) = self.hub.view.get(&subject).await? else {
+                return Ok(None);
+            };
+            let Some(text) = text(&fact.envelope) else {
+                return Ok(None);
+            };
             statements.insert(named.subject.clone(), text);
         }
         let trust = self.hub.view.trust();
         let (bundle, assignment) = (text(trust.envelope()), text(&course.envelope.envelope));
-        Ok(bundle.zip(assignment).map(|(bundle, assignment)| Dossier { bundle, assignment, statements }))
+        Ok(bundle.zip(assignment).map(|(bundle, assignment)| Dossier {
+            bundle,
+            assignment,
+            statements,
+        }))
     }
 }
 
 fn named(assignment: &Assignment) -> impl Iterator<Item = &StatementRef> {
-    [&assignment.decision, &assignment.contents, &assignment.baseline_contents]
-        .into_iter()
-        .chain(&assignment.summaries)
+    [
+        &assignment.decision,
+        &assignment.contents,
+        &assignment.baseline_contents,
+    ]
+    .into_iter()
+    .chain(&assignment.summaries)
 }
 
 fn text(envelope: &[u8]) -> Option<String> {

@@ -21,7 +21,10 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path, last: Mutex::new(None) }
+        Self {
+            path,
+            last: Mutex::new(None),
+        }
     }
 }
 
@@ -50,9 +53,18 @@ pub(crate) fn member(fact: &Fact) -> Option<ClusterMember> {
 impl Controller {
     /// Publishes what changed in the file since the last time.
     pub(crate) async fn publish_fleet(&self) -> Result<(), FleetError> {
-        let failed = |source| FleetError::File { path: self.fleet.path.clone(), source };
-        let text = tokio::fs::read_to_string(&self.fleet.path).await.map_err(failed)?;
-        let same = self.fleet.last.lock().is_ok_and(|last| last.as_deref() == Some(text.as_str()));
+        let failed = |source| FleetError::File {
+            path: self.fleet.path.clone(),
+            source,
+        };
+        let text = tokio::fs::read_to_string(&self.fleet.path)
+            .await
+            .map_err(failed)?;
+        let same = self
+            .fleet
+            .last
+            .lock()
+            .is_ok_and(|last| last.as_deref() == Some(text.as_str()));
         if same {
             return Ok(());
         }
@@ -63,7 +75,11 @@ impl Controller {
         }
         for gone in self.members().await? {
             if !fleet.clusters.iter().any(|member| member.cluster == gone.cluster) {
-                self.publish_member(&ClusterMember { removed: true, ..gone }).await?;
+                self.publish_member(&ClusterMember {
+                    removed: true,
+                    ..gone
+                })
+                .await?;
             }
         }
         if let Ok(mut last) = self.fleet.last.lock() {
@@ -75,7 +91,10 @@ impl Controller {
     async fn publish_member(&self, wanted: &ClusterMember) -> Result<(), FleetError> {
         let series = subject::member(&wanted.cluster, 1);
         let evaluate = |turn: Turn<'_>| {
-            let same = turn.newest.and_then(member).is_some_and(|newest| newest == *wanted);
+            let same = turn
+                .newest
+                .and_then(member)
+                .is_some_and(|newest| newest == *wanted);
             (!same).then(|| v1::ClusterMember::from(wanted))
         };
         let written = self.hub.journal.series(series.series(), "", evaluate).await;
@@ -91,7 +110,11 @@ impl Controller {
     /// The members, without those that were removed.
     pub(crate) async fn members(&self) -> Result<Vec<ClusterMember>, ViewError> {
         let facts = self.hub.view.list(Area::Cluster, "member").await?;
-        Ok(facts.iter().filter_map(member).filter(|member| !member.removed).collect())
+        Ok(facts
+            .iter()
+            .filter_map(member)
+            .filter(|member| !member.removed)
+            .collect())
     }
 
     /// One member, if it is one.

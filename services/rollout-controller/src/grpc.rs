@@ -18,5 +18,7 @@ fn scope_name(scope: &Scope) -> String {
 
 /// The waits of one cluster.
 fn of_cluster<'a>(waits: &'a [Wait], cluster: &'a ClusterName) -> impl Iterator<Item = &'a Wait> {
-    waits.iter().filter(move |wait| matches!(&wait.scope, Scope::Cluster(name) if name == cluster))
+    waits
+        .iter()
+        .filter(move |wait| matches!(&wait.scope, Scope::Cluster(name) if name == cluster))
 }

@@ -17,8 +17,12 @@ pub(crate) struct Heartbeats(Mutex<BTreeMap<ClusterName, Heartbeat>>);
 impl Heartbeats {
     /// Takes a heartbeat, unless a younger one is known.
     pub(crate) fn take(&self, heartbeat: Heartbeat) -> bool {
-        let Ok(mut known) = self.0.lock() else { return false };
-        let older = known.get(&heartbeat.cluster).is_some_and(|newest| newest.sent >= heartbeat.sent);
+        let Ok(mut known) = self.0.lock() else {
+            return false;
+        };
+        let older = known
+            .get(&heartbeat.cluster)
+            .is_some_and(|newest| newest.sent >= heartbeat.sent);
         if !older {
             known.insert(heartbeat.cluster.clone(), heartbeat);
         }
@@ -35,7 +39,9 @@ pub(crate) fn read(envelope: &[u8], member: &ClusterMember) -> Option<Heartbeat>
     let statement = attest::bundle::by_agent(envelope, &member.agent_key).ok()?;
     let heartbeat: Heartbeat = wire::decode::<v1::Heartbeat, _>(&statement).ok()?;
     let own = heartbeat.cluster == member.cluster
-        && statement.header().is_ok_and(|header| header.cluster == member.cluster.as_str());
+        && statement
+            .header()
+            .is_ok_and(|header| header.cluster == member.cluster.as_str());
     own.then_some(heartbeat)
 }
 

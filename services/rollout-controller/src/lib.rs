@@ -67,7 +67,10 @@ struct Controller {
 /// If fleet or strategy can't be used.
 pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|source| StartError::File { path: path.clone(), source })
+        std::fs::read_to_string(path).map_err(|source| StartError::File {
+            path: path.clone(),
+            source,
+        })
     };
     let text = read(&settings.strategy)?;
     let strategy =
@@ -86,7 +89,9 @@ pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartE
     let receiving = Arc::clone(&controller);
     host.spawn(NAME, async move { submissions::receive(&receiving).await });
     let hub = controller.hub.clone();
-    host.spawn(NAME, async move { hub.each_change(LOOK_AGAIN, || controller.run()).await });
+    host.spawn(NAME, async move {
+        hub.each_change(LOOK_AGAIN, || controller.run()).await
+    });
     Ok(())
 }
 

@@ -49,7 +49,11 @@ impl Refused {
             Self::Journal(error) => error.retryable(),
             Self::Bucket(error) => error.retryable(),
         };
-        if retryable { Answer::Later(chain(self)) } else { Answer::Refused(chain(self)) }
+        if retryable {
+            Answer::Later(chain(self))
+        } else {
+            Answer::Refused(chain(self))
+        }
     }
 }
 
@@ -74,7 +78,9 @@ async fn listen(controller: &Arc<Controller>) {
     };
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(request) = submissions.next().await {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            return;
+        };
         let controller = Arc::clone(controller);
         tokio::spawn(async move {
             take(&controller, request).await;
@@ -105,13 +111,17 @@ impl Controller {
             return Err(Refused::NoMember(request.cluster.to_string()));
         };
         let statement = authentic(&member, &request.envelope, self.hub.clock.now())?;
-        let traceparent = statement.header().map(|header| header.traceparent).unwrap_or_default();
+        let traceparent = statement
+            .header()
+            .map(|header| header.traceparent)
+            .unwrap_or_default();
         let cluster = &member.cluster;
         match request.kind {
             SubmissionKind::Facts => {
                 let facts: ClusterFacts = read::<v1::ClusterFacts, _>(&statement)?;
                 own(facts.cluster == *cluster)?;
-                self.next(&subject::facts(cluster, 1), request, &traceparent).await
+                self.next(&subject::facts(cluster, 1), request, &traceparent)
+                    .await
             }
             SubmissionKind::Health => {
                 let health: HealthReport = read::<v1::HealthReport, _>(&statement)?;
@@ -119,7 +129,8 @@ impl Controller {
                 if health.health != Health::Healthy {
                     tracing::warn!(%cluster, health = %health.health, "an agent judges its cluster");
                 }
-                self.next(&subject::health(cluster, 1), request, &traceparent).await
+                self.next(&subject::health(cluster, 1), request, &traceparent)
+                    .await
             }
             SubmissionKind::Accepted
             | SubmissionKind::Refused
@@ -128,7 +139,11 @@ impl Controller {
                 let report: Report = read::<v1::Report, _>(&statement)?;
                 own(report.cluster == *cluster)?;
                 let (place, envelope) = (place(&report), request.envelope.clone());
-                let written = self.hub.journal.publish_envelope(&place, envelope, Some(&traceparent)).await?;
+                let written = self
+                    .hub
+                    .journal
+                    .publish_envelope(&place, envelope, Some(&traceparent))
+                    .await?;
                 Ok(written.fact().subject.n())
             }
             SubmissionKind::Heartbeat => {
@@ -137,25 +152,40 @@ impl Controller {
                 if !self.heartbeats.take(heartbeat) {
                     return Ok(0);
                 }
-                Ok(self.hub.heartbeats.put(cluster.as_str(), request.envelope.clone()).await?)
+                Ok(self
+                    .hub
+                    .heartbeats
+                    .put(cluster.as_str(), request.envelope.clone())
+                    .await?)
             }
         }
     }
 
     async fn next(&self, first: &Subject, request: &Request, traceparent: &str) -> Result<u64, Refused> {
         let envelope = request.envelope.clone();
-        let written = self.hub.journal.publish_next(first.series(), envelope, Some(traceparent)).await?;
+        let written = self
+            .hub
+            .journal
+            .publish_next(first.series(), envelope, Some(traceparent))
+            .await?;
         let Fact { subject, .. } = written.into_fact();
         Ok(subject.n())
     }
 }
 
 fn invalid(why: impl Into<String>) -> Refused {
-    Refused::Statement { reason: Reason::StatementInvalid, why: why.into() }
+    Refused::Statement {
+        reason: Reason::StatementInvalid,
+        why: why.into(),
+    }
 }
 
 fn own(is_own: bool) -> Result<(), Refused> {
-    if is_own { Ok(()) } else { Err(invalid("it speaks about another cluster")) }
+    if is_own {
+        Ok(())
+    } else {
+        Err(invalid("it speaks about another cluster"))
+    }
 }
 
 fn read<C, D>(statement: &attest::Statement) -> Result<D, Refused>
@@ -171,13 +201,16 @@ fn authentic(
     envelope: &[u8],
     now: jiff::Timestamp,
 ) -> Result<attest::Statement, Refused> {
-    let statement = attest::bundle::by_agent(envelope, &member.agent_key)
-        .map_err(|error| invalid(chain(&error)))?;
+    let statement =
+        attest::bundle::by_agent(envelope, &member.agent_key).map_err(|error| invalid(chain(&error)))?;
     let header = statement.header().map_err(|error| invalid(chain(&error)))?;
     own(header.cluster == member.cluster.as_str())?;
     if header.time > now + CLOCK_TOLERANCE {
         let why = format!("its clock is ahead: it says {}, it is {now} here", header.time);
-        return Err(Refused::Statement { reason: Reason::ClockSkew, why });
+        return Err(Refused::Statement {
+            reason: Reason::ClockSkew,
+            why,
+        });
     }
     Ok(statement)
 }

@@ -11,9 +11,7 @@ use domain::{
 };
 use hub::{HubError, LedgerState};
 use jiff::Timestamp;
-use planner::reducer::{
-    AssignmentView, DecisionView, FactsView, Modes, PreviousRollout, RolloutView, World,
-};
+use planner::reducer::{AssignmentView, DecisionView, FactsView, Modes, PreviousRollout, RolloutView, World};
 use wire::{fleet, policy, rollout, verification};
 
 use crate::Controller;
@@ -54,18 +52,31 @@ pub(crate) struct Known {
 impl Known {
     /// As the planner wants it.
     pub(crate) fn world<'a>(&'a self, strategy: &'a planner::Strategy) -> World<'a> {
-        let active = self.rollouts.iter().find(|(_, rollout)| rollout.finished.is_none());
+        let active = self
+            .rollouts
+            .iter()
+            .find(|(_, rollout)| rollout.finished.is_none());
         World {
             now: self.now,
             strategy,
             members: &self.members,
-            facts: self.facts.iter().map(|(name, (_, view))| (name.clone(), view.clone())).collect(),
+            facts: self
+                .facts
+                .iter()
+                .map(|(name, (_, view))| (name.clone(), view.clone()))
+                .collect(),
             decisions: self.decisions.clone(),
             modes: self.modes.clone(),
-            rollout: active.or_else(|| self.rollouts.last()).map(|(_, rollout)| rollout.clone()),
+            rollout: active
+                .or_else(|| self.rollouts.last())
+                .map(|(_, rollout)| rollout.clone()),
             previous: self.previous(),
             restarts: BTreeSet::new(),
-            assignments: self.courses.iter().map(|(name, c)| (name.clone(), c.view.clone())).collect(),
+            assignments: self
+                .courses
+                .iter()
+                .map(|(name, c)| (name.clone(), c.view.clone()))
+                .collect(),
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
             ledger_ok: self.ledger == LedgerState::Confirmed,
@@ -75,11 +86,18 @@ impl Known {
     fn previous(&self) -> BTreeMap<Version, PreviousRollout> {
         let mut previous: BTreeMap<Version, PreviousRollout> = BTreeMap::new();
         for (_, rollout) in &self.rollouts {
-            let Some(finished) = &rollout.finished else { continue };
+            let Some(finished) = &rollout.finished else {
+                continue;
+            };
             let key = &rollout.started.rollout;
-            let newer = previous.get(&key.version).is_none_or(|known| known.ordinal < key.ordinal);
+            let newer = previous
+                .get(&key.version)
+                .is_none_or(|known| known.ordinal < key.ordinal);
             if newer {
-                let last = PreviousRollout { ordinal: key.ordinal, end: finished.end };
+                let last = PreviousRollout {
+                    ordinal: key.ordinal,
+                    end: finished.end,
+                };
                 previous.insert(key.version.clone(), last);
             }
         }
@@ -118,14 +136,15 @@ impl Controller {
         members: &[ClusterMember],
     ) -> Result<BTreeMap<ClusterName, (ClusterFacts, FactsView)>, ViewError> {
         let contents = self.hub.view.list(Area::Verification, "contents").await?;
-        let read = |fact: &Fact| {
-            wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok()
-        };
+        let read =
+            |fact: &Fact| wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok();
         let baselines: Vec<Baseline> = contents.iter().filter_map(read).collect();
         let mut all = BTreeMap::new();
         for member in members {
             let series = subject::facts(&member.cluster, 1);
-            let Some(fact) = self.hub.view.latest(series.series()).await? else { continue };
+            let Some(fact) = self.hub.view.latest(series.series()).await? else {
+                continue;
+            };
             let facts = wire::decode::<fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement);
             let Ok(facts) = facts else { continue };
             let found = baselines.iter().find(|baseline| baseline.describes(&facts));
@@ -143,7 +162,10 @@ impl Controller {
         let facts = self.hub.view.list(Area::Policy, "decision").await?;
         let view = |fact: &Fact| {
             let decision: Decision = wire::decode::<policy::v1::Decision, _>(&fact.statement).ok()?;
-            let leading = decision.rules.iter().find(|rule| rule.outcome == decision.outcome);
+            let leading = decision
+                .rules
+                .iter()
+                .find(|rule| rule.outcome == decision.outcome);
             Some(DecisionView {
                 reason: leading.map_or(fallback(decision.outcome), |rule| rule.reason),
                 release: decision.release,
@@ -187,13 +209,23 @@ impl Controller {
         let key = &started.rollout;
         let (mut opened, mut baked) = (BTreeMap::new(), BTreeMap::new());
         for wave in &started.waves {
-            if let Some(fact) = self.hub.view.get(&subject::rollout_opened(key, &wave.name)).await? {
+            if let Some(fact) = self
+                .hub
+                .view
+                .get(&subject::rollout_opened(key, &wave.name))
+                .await?
+            {
                 let read = wire::decode::<rollout::v1::WaveOpened, WaveOpened>(&fact.statement);
                 if let Ok(read) = read {
                     opened.insert(read.wave, fact.time);
                 }
             }
-            if let Some(fact) = self.hub.view.get(&subject::rollout_baked(key, &wave.name)).await? {
+            if let Some(fact) = self
+                .hub
+                .view
+                .get(&subject::rollout_baked(key, &wave.name))
+                .await?
+            {
                 let read = wire::decode::<rollout::v1::WaveBaked, WaveBaked>(&fact.statement);
                 if let Ok(read) = read {
                     baked.insert(read.wave.clone(), read);
@@ -204,7 +236,12 @@ impl Controller {
         let finished = finished.and_then(|fact| {
             wire::decode::<rollout::v1::RolloutFinished, RolloutFinished>(&fact.statement).ok()
         });
-        Ok(RolloutView { started, opened, baked, finished })
+        Ok(RolloutView {
+            started,
+            opened,
+            baked,
+            finished,
+        })
     }
 
     /// A cluster's assignments, each with what was said about it.
@@ -224,7 +261,12 @@ impl Controller {
                 view.report(&report);
                 reports.push(report);
             }
-            course = Some(Course { view, newest, envelope, reports });
+            course = Some(Course {
+                view,
+                newest,
+                envelope,
+                reports,
+            });
         }
         Ok(course)
     }
@@ -235,10 +277,17 @@ impl Controller {
         epoch: Epoch,
         assignment: domain::Digest,
     ) -> Result<Vec<Report>, ViewError> {
-        let subjects = [subject::accepted, subject::refused, subject::applied, subject::result];
+        let subjects = [
+            subject::accepted,
+            subject::refused,
+            subject::applied,
+            subject::result,
+        ];
         let mut reports = Vec::new();
         for subject in subjects {
-            let Some(fact) = self.hub.view.get(&subject(cluster, epoch)).await? else { continue };
+            let Some(fact) = self.hub.view.get(&subject(cluster, epoch)).await? else {
+                continue;
+            };
             let read = wire::decode::<fleet::v1::Report, Report>(&fact.statement);
             reports.extend(read.ok().filter(|report| report.assignment == assignment));
         }
@@ -252,7 +301,9 @@ impl Controller {
         let mut health = BTreeMap::new();
         for member in members {
             let series = subject::health(&member.cluster, 1);
-            let Some(fact) = self.hub.view.latest(series.series()).await? else { continue };
+            let Some(fact) = self.hub.view.latest(series.series()).await? else {
+                continue;
+            };
             let read = wire::decode::<fleet::v1::HealthReport, HealthReport>(&fact.statement);
             if let Ok(report) = read {
                 health.insert(member.cluster.clone(), report);

@@ -19,9 +19,12 @@ impl Verifier {
     ) -> Result<Evidence, registry::Error> {
         let material = self.registry.signatures(image, digest).await?;
         let expected = flux::identity::profile(artifact, &tag(image, release));
-        let expect = Expectation { image, digest, profile: &expected };
-        let verdict =
-            evidence::verify_signatures(&material, &expect, &self.trust, self.hub.clock.now());
+        let expect = Expectation {
+            image,
+            digest,
+            profile: &expected,
+        };
+        let verdict = evidence::verify_signatures(&material, &expect, &self.trust, self.hub.clock.now());
         let passed = verdict.result == CheckResult::Passed;
         Ok(Evidence {
             release: release.clone(),
@@ -42,5 +45,8 @@ impl Verifier {
 
 /// The version that an artifact must have been built for: that of its own tag.
 fn tag(image: &ImageRef, release: &ReleaseKey) -> Version {
-    image.tag().and_then(|tag| tag.parse().ok()).unwrap_or_else(|| release.version.clone())
+    image
+        .tag()
+        .and_then(|tag| tag.parse().ok())
+        .unwrap_or_else(|| release.version.clone())
 }

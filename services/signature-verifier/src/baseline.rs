@@ -51,10 +51,15 @@ impl Verifier {
         let known = self.known().await?;
         let mut made: Vec<Baseline> = Vec::new();
         for fact in self.hub.view.list(Area::Cluster, "facts").await? {
-            let Ok(facts) = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement) else {
+            let Ok(facts) = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement)
+            else {
                 continue;
             };
-            if known.iter().chain(&made).any(|baseline| baseline.describes(&facts)) {
+            if known
+                .iter()
+                .chain(&made)
+                .any(|baseline| baseline.describes(&facts))
+            {
                 continue;
             }
             if let Some(baseline) = self.baseline(&facts).await? {
@@ -85,10 +90,19 @@ impl Verifier {
         };
         let crds = facts.crd_set();
         let (version, layer) = self.version(&images, &crds).await?;
-        let baseline = Baseline { version, layer, images, crds };
+        let baseline = Baseline {
+            version,
+            layer,
+            images,
+            crds,
+        };
         let name = subject::verification_contents(Scope::Baseline(&baseline.key()), ATTEMPT);
         let claim = v1::BaselineContents::from(&baseline);
-        self.hub.journal.once(&name, &claim, "").await.map_err(BaselineError::Journal)?;
+        self.hub
+            .journal
+            .once(&name, &claim, "")
+            .await
+            .map_err(BaselineError::Journal)?;
         tracing::info!(cluster = %facts.cluster, baseline = %baseline.key(), "baseline verified");
         Ok(Some(baseline))
     }
@@ -100,7 +114,12 @@ impl Verifier {
     ) -> Result<Result<BTreeMap<Component, ImageContents>, Unknown>, BaselineError> {
         let mut images = BTreeMap::new();
         for (component, found) in &facts.components {
-            let unknown = |detail: String| Ok(Err(Unknown { component: *component, detail }));
+            let unknown = |detail: String| {
+                Ok(Err(Unknown {
+                    component: *component,
+                    detail,
+                }))
+            };
             let Some(tag) = found.image.tag().and_then(|tag| tag.parse::<Version>().ok()) else {
                 return unknown(format!("{} has no version for a tag", found.image));
             };
@@ -114,9 +133,14 @@ impl Verifier {
                 return unknown("no pod reports an image id".to_owned());
             }
             if let Some(id) = found.image_ids.iter().find(|id| !contents.covers(**id)) {
-                return unknown(format!("a node reports {id}, which is not part of {}", contents.image));
+                return unknown(format!(
+                    "a node reports {id}, which is not part of {}",
+                    contents.image
+                ));
             }
-            let signed = self.is_signed(Artifact::Image(*component), &upstream, contents.index).await?;
+            let signed = self
+                .is_signed(Artifact::Image(*component), &upstream, contents.index)
+                .await?;
             if !signed {
                 return unknown(format!("{} carries no signature of Flux", contents.image));
             }
@@ -131,8 +155,14 @@ impl Verifier {
         image: &ImageRef,
         digest: Digest,
     ) -> Result<bool, BaselineError> {
-        let version = image.tag().and_then(|tag| tag.parse().ok()).unwrap_or(Version::new(0, 0, 0));
-        let release = ReleaseKey { version, manifests: digest };
+        let version = image
+            .tag()
+            .and_then(|tag| tag.parse().ok())
+            .unwrap_or(Version::new(0, 0, 0));
+        let release = ReleaseKey {
+            version,
+            manifests: digest,
+        };
         let checked = self.check(&release, artifact, image, digest).await;
         let checked = checked.map_err(|error| BaselineError::Registry(image.clone(), error))?;
         Ok(checked.result == CheckResult::Passed)
@@ -146,13 +176,21 @@ impl Verifier {
         crds: &CrdSet,
     ) -> Result<(Option<Version>, Option<Digest>), BaselineError> {
         let tag = |image: &ImageContents| image.image.tag()?.parse::<Version>().ok();
-        let tags: Option<BTreeMap<Component, Version>> =
-            images.iter().map(|(component, image)| Some((*component, tag(image)?))).collect();
+        let tags: Option<BTreeMap<Component, Version>> = images
+            .iter()
+            .map(|(component, image)| Some((*component, tag(image)?)))
+            .collect();
         let candidates = flux::tables::releases_with(&tags.unwrap_or_default());
         for version in candidates.into_iter().rev() {
-            let Some(manifests) = self.manifests_of(&version).await? else { continue };
+            let Some(manifests) = self.manifests_of(&version).await? else {
+                continue;
+            };
             if describes(&manifests, images, crds) {
-                self.hub.blobs.put(&manifests.bytes).await.map_err(BaselineError::Blob)?;
+                self.hub
+                    .blobs
+                    .put(&manifests.bytes)
+                    .await
+                    .map_err(BaselineError::Blob)?;
                 return Ok((Some(version), Some(manifests.layer)));
             }
         }
@@ -165,10 +203,16 @@ impl Verifier {
         let Some(fetched) = fetched.map_err(|error| BaselineError::Registry(image.clone(), error))? else {
             return Ok(None);
         };
-        if !self.is_signed(Artifact::FluxManifests, &image, fetched.manifest).await? {
+        if !self
+            .is_signed(Artifact::FluxManifests, &image, fetched.manifest)
+            .await?
+        {
             return Ok(None);
         }
-        Ok(Some(Manifests { layer: fetched.layer, bytes: fetched.layer_bytes }))
+        Ok(Some(Manifests {
+            layer: fetched.layer,
+            bytes: fetched.layer_bytes,
+        }))
     }
 }
 
@@ -178,11 +222,7 @@ fn upstream(artifact: Artifact, tag: &Version) -> Result<ImageRef, BaselineError
 }
 
 /// Whether these manifests, reduced to the components that run, have the same images and CRDs.
-fn describes(
-    manifests: &Manifests,
-    images: &BTreeMap<Component, ImageContents>,
-    crds: &CrdSet,
-) -> bool {
+fn describes(manifests: &Manifests, images: &BTreeMap<Component, ImageContents>, crds: &CrdSet) -> bool {
     let keep: BTreeSet<Component> = images.keys().copied().collect();
     let reduced = registry::document(&manifests.bytes, 4 * 1024 * 1024)
         .ok()
@@ -192,7 +232,9 @@ fn describes(
     let same_crds = flux::manifest::crd_set(&objects).is_ok_and(|set| set == *crds);
     let same_images = flux::manifest::images(&objects).is_ok_and(|named| {
         named.iter().all(|(component, image)| {
-            images.get(component).is_some_and(|found| found.image.tag() == image.tag())
+            images
+                .get(component)
+                .is_some_and(|found| found.image.tag() == image.tag())
         })
     });
     same_crds && same_images

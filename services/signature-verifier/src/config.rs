@@ -15,7 +15,10 @@ pub struct Settings {
     pub registry: registry::Config,
     /// How long after its discovery a release without signature may still get one: upstream pushes first
     /// and signs later. Afterwards the check is NOT_CHECKED.
-    #[serde(default = "grace", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(
+        default = "grace",
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
+    )]
     pub signature_grace: std::time::Duration,
 }
 
@@ -23,7 +26,11 @@ impl Settings {
     /// The defaults, with this trust root.
     #[must_use]
     pub fn new(trust_root: PathBuf) -> Self {
-        Self { trust_root, registry: registry::Config::default(), signature_grace: grace() }
+        Self {
+            trust_root,
+            registry: registry::Config::default(),
+            signature_grace: grace(),
+        }
     }
 }
 

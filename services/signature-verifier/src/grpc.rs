@@ -54,16 +54,24 @@ impl Verifier {
     async fn verification(&self, release: &ReleaseKey) -> Result<v1::Verification, bus::ViewError> {
         let series = subject::verification_summary(release, 1);
         let Some(fact) = self.hub.view.latest(series.series()).await? else {
-            return Ok(v1::Verification { release: release.to_string(), ..v1::Verification::default() });
+            return Ok(v1::Verification {
+                release: release.to_string(),
+                ..v1::Verification::default()
+            });
         };
         let summary = wire::decode::<v1::RoleSummary, RoleSummary>(&fact.statement).ok();
         let mut evidence = Vec::new();
         for line in summary.iter().flat_map(|summary| &summary.checks) {
             let Ok(name) = line.subject.parse() else { continue };
-            let Some(found) = self.hub.view.get(&name).await? else { continue };
+            let Some(found) = self.hub.view.get(&name).await? else {
+                continue;
+            };
             if let Ok(found) = wire::decode::<v1::Evidence, Evidence>(&found.statement) {
                 // The material is for those who verify again; they read the log.
-                evidence.push(v1::Evidence { material: Vec::new(), ..v1::Evidence::from(&found) });
+                evidence.push(v1::Evidence {
+                    material: Vec::new(),
+                    ..v1::Evidence::from(&found)
+                });
             }
         }
         Ok(v1::Verification {

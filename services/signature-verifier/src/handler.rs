@@ -29,20 +29,23 @@ pub(crate) async fn worker(verifier: Arc<Verifier>, shutdown: Shutdown) {
 impl Handler for Discovered {
     async fn handle(&self, delivery: &Stored, _attempt: u64) -> Outcome {
         // A hint: what counts of it is the release that it points at, and that is found out again.
-        let hint = attest::Statement::parse(&delivery.payload).ok().and_then(|statement| {
-            wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&statement).ok()
-        });
+        let hint = attest::Statement::parse(&delivery.payload)
+            .ok()
+            .and_then(|statement| {
+                wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&statement).ok()
+            });
         let Some(hint) = hint else {
-            return Outcome::Reject { reason: "the payload is no ReleaseDiscovered".to_owned() };
+            return Outcome::Reject {
+                reason: "the payload is no ReleaseDiscovered".to_owned(),
+            };
         };
         let own = bus::subject::release_discovered(&hint.release).to_string();
         if own != delivery.subject {
-            return Outcome::Reject { reason: format!("the hint speaks of {own}") };
+            return Outcome::Reject {
+                reason: format!("the hint speaks of {own}"),
+            };
         }
-        if hint.repository != flux::identity::repository(domain::Artifact::FluxManifests) {
-            return Outcome::Reject { reason: format!("{} is not where Flux publishes", hint.repository) };
-        }
-        match self.0.verify(&hint.release, &hint.repository, delivery.time).await {
+        match self.0.verify(&hint.release, delivery.time).await {
             // What is not signed yet is a matter of hours: a timer's, not a redelivery's.
             Ok(Attempt::Summarised | Attempt::Early) => Outcome::Ack,
             Err(error) => retry(&error),
@@ -51,5 +54,8 @@ impl Handler for Discovered {
 }
 
 fn retry(error: &ReleaseError) -> Outcome {
-    Outcome::Retry { after: RETRY, reason: runtime::errors::chain(error) }
+    Outcome::Retry {
+        after: RETRY,
+        reason: runtime::errors::chain(error),
+    }
 }

@@ -70,12 +70,19 @@ pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartE
     let bytes = std::fs::read(&path).map_err(|source| StartError::TrustRootFile { path, source })?;
     let trust = TrustRoot::from_json(&bytes).map_err(StartError::TrustRoot)?;
     let registry = registry::Client::new(&settings.registry).map_err(StartError::Registry)?;
-    let verifier = Arc::new(Verifier { hub, registry, trust, settings });
+    let verifier = Arc::new(Verifier {
+        hub,
+        registry,
+        trust,
+        settings,
+    });
     host.grpc.add(grpc::server(Arc::clone(&verifier)));
     let worker = handler::worker(Arc::clone(&verifier), host.shutdown.clone());
     host.spawn(NAME, worker);
     let hub = verifier.hub.clone();
-    host.spawn(NAME, async move { hub.each_change(LOOK_AGAIN, || verifier.look_again()).await });
+    host.spawn(NAME, async move {
+        hub.each_change(LOOK_AGAIN, || verifier.look_again()).await
+    });
     Ok(())
 }
 

@@ -71,29 +71,40 @@ impl Verifier {
     /// Releases that were discovered a while ago and have no summary yet.
     pub(crate) async fn unsummarised(&self) -> Result<(), ReleaseError> {
         for fact in self.hub.view.list(Area::Release, "discovered").await? {
-            let found = wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&fact.statement);
+            let found =
+                wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&fact.statement);
             let Ok(found) = found else { continue };
             if fact.time + SETTLED < self.hub.clock.now() {
-                self.verify(&found.release, &found.repository, fact.time).await?;
+                self.verify(&found.release, fact.time).await?;
             }
         }
         Ok(())
     }
 
-    /// Verifies a release, as far as it can be now.
+    /// Verifies a release, as far as it can be now. Where it is fetched is not taken from the hint: anyone
+    /// could have written that.
     pub(crate) async fn verify(
         &self,
         release: &ReleaseKey,
-        repository: &str,
         discovered: Timestamp,
     ) -> Result<Attempt, ReleaseError> {
-        if self.hub.view.get(&subject::verification_summary(release, ATTEMPT)).await?.is_some() {
+        if self
+            .hub
+            .view
+            .get(&subject::verification_summary(release, ATTEMPT))
+            .await?
+            .is_some()
+        {
             return Ok(Attempt::Summarised);
         }
         let grace = SignedDuration::try_from(self.settings.signature_grace).unwrap_or(SignedDuration::MAX);
-        let early = discovered.checked_add(grace).is_ok_and(|end| self.hub.clock.now() < end);
-        let fetched = self.fetch(release, repository).await?;
-        let mut manifests = self.artifact(release, Artifact::FluxManifests, &fetched.0, release.manifests).await?;
+        let early = discovered
+            .checked_add(grace)
+            .is_ok_and(|end| self.hub.clock.now() < end);
+        let fetched = self.fetch(release).await?;
+        let mut manifests = self
+            .artifact(release, Artifact::FluxManifests, &fetched.0, release.manifests)
+            .await?;
         if manifests.result == CheckResult::NotChecked && early {
             return Ok(Attempt::Early);
         }
@@ -104,26 +115,34 @@ impl Verifier {
             Derived::Missing(_) if early => Ok(Attempt::Early),
             Derived::Missing(image) => {
                 let detail = format!("the registry has no {image}, which the manifests name");
-                withdraw(&mut manifests, CheckResult::NotChecked, Reason::ArtifactMissing, detail);
+                withdraw(
+                    &mut manifests,
+                    CheckResult::NotChecked,
+                    Reason::ArtifactMissing,
+                    detail,
+                );
                 self.summarise(release, None, vec![manifests]).await
             }
             Derived::Unreadable(why) => {
-                withdraw(&mut manifests, CheckResult::Failed, Reason::ManifestsUnreadable, why);
+                withdraw(
+                    &mut manifests,
+                    CheckResult::Failed,
+                    Reason::ManifestsUnreadable,
+                    why,
+                );
                 self.summarise(release, None, vec![manifests]).await
             }
             Derived::Contents(contents) => {
-                self.images(release, (contents, fetched.1), manifests, early).await
+                self.images(release, (contents, fetched.1), manifests, early)
+                    .await
             }
         }
     }
 
     /// The manifests artifact, by the digest of the key.
-    async fn fetch(
-        &self,
-        release: &ReleaseKey,
-        repository: &str,
-    ) -> Result<(ImageRef, registry::FluxManifests), ReleaseError> {
-        let image = ImageRef::tagged(repository, &release.version.to_string())
+    async fn fetch(&self, release: &ReleaseKey) -> Result<(ImageRef, registry::FluxManifests), ReleaseError> {
+        let repository = flux::identity::repository(Artifact::FluxManifests);
+        let image = ImageRef::tagged(&repository, &release.version.to_string())
             .map_err(|error| ReleaseError::Name(release.clone(), error))?;
         let pinned = image.pinned(release.manifests);
         match self.registry.flux_manifests(&pinned).await {
@@ -197,12 +216,16 @@ impl Verifier {
             .await
             .map_err(|error| ReleaseError::Blob(release.clone(), error))?;
         let name = subject::verification_contents(Scope::Release(release), ATTEMPT);
-        let fact = self.publish(release, &name, &v1::ReleaseContents::from(&contents)).await?;
+        let fact = self
+            .publish(release, &name, &v1::ReleaseContents::from(&contents))
+            .await?;
         let contents = self.stored_contents(release, &fact)?;
         let mut evidence = vec![manifests];
         for (component, image) in &contents.images {
             let artifact = Artifact::Image(*component);
-            let checked = self.artifact(release, artifact, &image.image, image.index).await?;
+            let checked = self
+                .artifact(release, artifact, &image.image, image.index)
+                .await?;
             if checked.result == CheckResult::NotChecked && early {
                 return Ok(Attempt::Early);
             }
@@ -222,15 +245,26 @@ impl Verifier {
         let mut checks = Vec::with_capacity(evidence.len());
         for checked in evidence {
             let name = subject::verification_evidence(release, checked.artifact, checked.check, ATTEMPT);
-            let fact = self.publish(release, &name, &v1::Evidence::from(&checked)).await?;
+            let fact = self
+                .publish(release, &name, &v1::Evidence::from(&checked))
+                .await?;
             let stored: Evidence = wire::decode::<v1::Evidence, _>(&fact.statement)
                 .map_err(|error| ReleaseError::Read(release.clone(), error))?;
-            let evidence = StatementRef { subject: fact.subject.to_string(), digest: fact.digest() };
+            let evidence = StatementRef {
+                subject: fact.subject.to_string(),
+                digest: fact.digest(),
+            };
             checks.push(line(&stored, evidence));
         }
-        let summary = RoleSummary { release: release.clone(), attempt: ATTEMPT, contents, checks };
+        let summary = RoleSummary {
+            release: release.clone(),
+            attempt: ATTEMPT,
+            contents,
+            checks,
+        };
         let name = subject::verification_summary(release, ATTEMPT);
-        self.publish(release, &name, &v1::RoleSummary::from(&summary)).await?;
+        self.publish(release, &name, &v1::RoleSummary::from(&summary))
+            .await?;
         tracing::info!(%release, result = %summary.worst(), "release verified");
         Ok(Attempt::Summarised)
     }
@@ -243,7 +277,9 @@ impl Verifier {
     ) -> Result<Fact, ReleaseError> {
         let traceparent = TraceId::of_release(release).traceparent();
         let written = self.hub.journal.once(name, claim, &traceparent).await;
-        written.map(bus::Written::into_fact).map_err(|error| ReleaseError::Journal(release.clone(), error))
+        written
+            .map(bus::Written::into_fact)
+            .map_err(|error| ReleaseError::Journal(release.clone(), error))
     }
 }
 

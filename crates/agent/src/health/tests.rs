@@ -3,14 +3,26 @@ use serde_json::json;
 
 fn target() -> Target {
     let index = Digest::of(b"index");
-    let image = format!("ghcr.io/fluxcd/source-controller:v1.9.4@{index}").parse().unwrap();
+    let image = format!("ghcr.io/fluxcd/source-controller:v1.9.4@{index}")
+        .parse()
+        .unwrap();
     let platform = domain::PlatformImage {
-        platform: domain::Platform { os: "linux".to_owned(), architecture: "amd64".to_owned() },
+        platform: domain::Platform {
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+        },
         manifest: Digest::of(b"manifest"),
         config: Digest::of(b"config"),
     };
-    let contents = ImageContents { image, index, platforms: vec![platform] };
-    Target { images: BTreeMap::from([(Component::SourceController, contents)]), crds: CrdSet::new() }
+    let contents = ImageContents {
+        image,
+        index,
+        platforms: vec![platform],
+    };
+    Target {
+        images: BTreeMap::from([(Component::SourceController, contents)]),
+        crds: CrdSet::new(),
+    }
 }
 
 fn deployment_json() -> serde_json::Value {
@@ -91,10 +103,19 @@ fn progress_deadline_exceeded_is_wrong() {
 #[test]
 fn all_three_forms_of_image_id_are_known_and_others_are_wrong() {
     for (id, health) in [
-        (format!("ghcr.io/fluxcd/source-controller@{}", Digest::of(b"index")), Health::Healthy),
-        (format!("docker-pullable://x/y@{}", Digest::of(b"manifest")), Health::Healthy),
+        (
+            format!("ghcr.io/fluxcd/source-controller@{}", Digest::of(b"index")),
+            Health::Healthy,
+        ),
+        (
+            format!("docker-pullable://x/y@{}", Digest::of(b"manifest")),
+            Health::Healthy,
+        ),
         (Digest::of(b"config").to_string(), Health::Healthy),
-        (format!("ghcr.io/fluxcd/source-controller@{}", Digest::of(b"other")), Health::Unhealthy),
+        (
+            format!("ghcr.io/fluxcd/source-controller@{}", Digest::of(b"other")),
+            Health::Unhealthy,
+        ),
     ] {
         let mut pod = pod_json();
         pod["status"]["containerStatuses"][0]["imageID"] = id.clone().into();
@@ -113,13 +134,17 @@ fn a_pod_of_the_old_image_is_a_leftover() {
 
 #[test]
 fn crash_loops_and_failed_pulls_are_wrong() {
-    for (waiting, reason) in
-        [("CrashLoopBackOff", Reason::CrashLoop), ("ImagePullBackOff", Reason::ImagePullFailed)]
-    {
+    for (waiting, reason) in [
+        ("CrashLoopBackOff", Reason::CrashLoop),
+        ("ImagePullBackOff", Reason::ImagePullFailed),
+    ] {
         let mut pod = pod_json();
         pod["status"]["containerStatuses"][0]["state"] = json!({"waiting": {"reason": waiting}});
         let verdict = judged(deployment_json(), pod);
-        assert_eq!((verdict.health(), reasons(&verdict)), (Health::Unhealthy, vec![reason]));
+        assert_eq!(
+            (verdict.health(), reasons(&verdict)),
+            (Health::Unhealthy, vec![reason])
+        );
     }
 }
 
@@ -135,7 +160,11 @@ fn a_restart_counts_after_the_first_minute_and_out_of_memory_always() {
         status["restartCount"] = 1.into();
         status["lastState"] =
             json!({"terminated": {"exitCode": 1, "reason": reason, "finishedAt": finished}});
-        assert_eq!(reasons(&judged(deployment_json(), pod)).first().copied(), expected, "{finished} {reason}");
+        assert_eq!(
+            reasons(&judged(deployment_json(), pod)).first().copied(),
+            expected,
+            "{finished} {reason}"
+        );
     }
 }
 
@@ -143,8 +172,13 @@ fn a_restart_counts_after_the_first_minute_and_out_of_memory_always() {
 fn a_missing_deployment_or_crd_is_wrong() {
     let mut target = target();
     let versions = ["v1".to_owned()].into();
-    let crd = domain::CrdVersions { versions, storage: "v1".to_owned() };
-    target.crds.insert("buckets.source.toolkit.fluxcd.io".to_owned(), crd);
+    let crd = domain::CrdVersions {
+        versions,
+        storage: "v1".to_owned(),
+    };
+    target
+        .crds
+        .insert("buckets.source.toolkit.fluxcd.io".to_owned(), crd);
     let verdict = judge(&target, &Seen::default());
     assert_eq!(verdict.health(), Health::Unhealthy);
     assert!(reasons(&verdict).contains(&Reason::CrdMismatch));

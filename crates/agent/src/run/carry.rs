@@ -43,9 +43,16 @@ impl Agent {
 
     /// A begun task is checked as of when it was begun: it may go on, whatever has ended since.
     async fn take_up(&mut self, task: Task) -> Result<(), PreflightError> {
-        let memory = Memory { epoch: domain::Epoch(task.record.epoch), assignment: Some(task.record.assignment), bundle: 0 };
+        let memory = Memory {
+            epoch: domain::Epoch(task.record.epoch),
+            assignment: Some(task.record.assignment),
+            bundle: 0,
+        };
         let order = check(&task.dossier, &self.demands, &memory, task.record.begun).map_err(|refusal| {
-            PreflightError::Refused { reason: refusal.reason, detail: refusal.detail }
+            PreflightError::Refused {
+                reason: refusal.reason,
+                detail: refusal.detail,
+            }
         })?;
         let facts = self.facts().await?;
         let made = plan(&order, &task.layers, &facts)?;
@@ -55,8 +62,14 @@ impl Agent {
             self.report(&order, ReportKind::Applied, "everything is written");
         }
         let applied = (task.record.phase == Phase::Applied).then(Instant::now);
-        self.state.task =
-            Some(Current { task, order, target: made.target, applied, well_since: None, wrong_before: false });
+        self.state.task = Some(Current {
+            task,
+            order,
+            target: made.target,
+            applied,
+            well_since: None,
+            wrong_before: false,
+        });
         Ok(())
     }
 
@@ -67,7 +80,11 @@ impl Agent {
 
     /// Writes what was begun, or tries again.
     pub(super) async fn carry_on(&mut self) {
-        let begun = self.state.task.as_ref().filter(|current| current.task.record.phase == Phase::Begun);
+        let begun = self
+            .state
+            .task
+            .as_ref()
+            .filter(|current| current.task.record.phase == Phase::Begun);
         let Some(current) = begun else { return };
         let (order, layers) = (current.order.clone(), current.task.layers.clone());
         match self.write(&order, &layers).await {
@@ -83,7 +100,9 @@ impl Agent {
         let facts = self.facts().await?;
         let made: Plan = plan(order, layers, &facts)?;
         still_ours(order, &facts, &made.target)?;
-        apply(&self.cluster, &made, &self.lease).await.map_err(PreflightError::Cluster)
+        apply(&self.cluster, &made, &self.lease)
+            .await
+            .map_err(PreflightError::Cluster)
     }
 
     /// An API server that is slow or busy is asked again; one that refuses an object has refused the task.
@@ -111,7 +130,9 @@ impl Agent {
 
     /// Stores how far the task is. Where that fails the phase is behind: the next start does a step twice.
     async fn settle(&mut self, phase: Phase) {
-        let Some(current) = &mut self.state.task else { return };
+        let Some(current) = &mut self.state.task else {
+            return;
+        };
         current.task.record.phase = phase;
         if phase == Phase::Applied {
             current.applied = Some(Instant::now());

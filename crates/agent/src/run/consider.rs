@@ -61,14 +61,26 @@ impl Agent {
     /// A refusal is reported under its epoch only where the assignment is a genuine one of this cluster;
     /// anything else is somebody else's writing, and stands in the heartbeat.
     fn refuse(&mut self, dossier: Digest, refusal: Refusal) {
-        let known = self.state.alarm.as_ref().is_some_and(|(seen, _)| *seen == dossier);
-        let Refusal { genuine, reason, detail } = refusal;
+        let known = self
+            .state
+            .alarm
+            .as_ref()
+            .is_some_and(|(seen, _)| *seen == dossier);
+        let Refusal {
+            genuine,
+            reason,
+            detail,
+        } = refusal;
         let replayed = reason == Reason::EpochOld
             || (reason == Reason::AssignmentExpired
                 && genuine.is_some_and(|(_, digest)| self.memory.assignment == Some(digest)));
         match genuine {
             Some((epoch, digest)) if !replayed => {
-                let remembered = Memory { epoch, assignment: Some(digest), ..self.memory };
+                let remembered = Memory {
+                    epoch,
+                    assignment: Some(digest),
+                    ..self.memory
+                };
                 if let Err(error) = self.file.store(&remembered) {
                     tracing::error!(error = %chain(&error), "the agent can't remember");
                     return;
@@ -133,7 +145,9 @@ impl Agent {
             Ok(None) => Err(missing(what)),
             Err(error) => Err(PreflightError::Blob(error)),
         };
-        let Some(baseline) = order.baseline.layer else { return Err(missing("manifests of the running version")) };
+        let Some(baseline) = order.baseline.layer else {
+            return Err(missing("manifests of the running version"));
+        };
         Ok(Layers {
             target: read(order.contents.layer, "manifests of the target").await?,
             baseline: read(baseline, "manifests of the running version").await?,
@@ -144,7 +158,11 @@ impl Agent {
         if order.mode == Mode::Observe {
             let objects = plan.objects.len();
             let version = &order.contents.release.version;
-            self.report(&order, ReportKind::WouldUpgrade, format!("dry run of {objects} objects of {version} found no obstacle"));
+            self.report(
+                &order,
+                ReportKind::WouldUpgrade,
+                format!("dry run of {objects} objects of {version} found no obstacle"),
+            );
             return true;
         }
         let record = Record {
@@ -154,7 +172,11 @@ impl Agent {
             begun: self.now(),
             phase: Phase::Begun,
         };
-        let task = Task { record, dossier: dossier.to_vec(), layers };
+        let task = Task {
+            record,
+            dossier: dossier.to_vec(),
+            layers,
+        };
         let stored = match self.lease.renew().await {
             Ok(()) => task::store(&self.cluster, &task).await,
             Err(error) => Err(error),

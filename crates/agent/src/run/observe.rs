@@ -44,9 +44,17 @@ impl Agent {
                 return;
             }
         };
-        let same = |said: &ClusterFacts| ClusterFacts { observed: found.observed, ..said.clone() } == found;
+        let same = |said: &ClusterFacts| {
+            ClusterFacts {
+                observed: found.observed,
+                ..said.clone()
+            } == found
+        };
         // Pods that are on their way report nothing yet: such facts describe nothing and are not said.
-        let whole = found.components.values().all(|component| !component.image_ids.is_empty());
+        let whole = found
+            .components
+            .values()
+            .all(|component| !component.image_ids.is_empty());
         if whole && !self.state.facts.as_ref().is_some_and(same) {
             self.voice.facts(&found);
             self.state.facts = Some(found);
@@ -66,7 +74,9 @@ impl Agent {
     /// wrong twice in a row, or when its time is over.
     async fn settling(&mut self, verdict: &Verdict) {
         let now = Instant::now();
-        let Some(current) = &mut self.state.task else { return };
+        let Some(current) = &mut self.state.task else {
+            return;
+        };
         let deadline = duration(current.order.assignment.success_deadline);
         let late = current.applied.is_some_and(|applied| now > applied + deadline);
         let stable = duration(current.order.assignment.stable_for);
@@ -101,24 +111,30 @@ impl Agent {
         self.observe_facts().await;
     }
 
-    /// Health is said when it changed.
+    /// Health is said when it changed, and once for each task.
     fn say_health(&mut self, health: Health, symptoms: Vec<domain::fleet::Symptom>) {
-        let said = (health, symptoms);
-        let same = self.state.health.as_ref().is_some_and(|(before, symptoms)| {
-            let reasons = |all: &[domain::fleet::Symptom]| -> Vec<_> {
-                all.iter().map(|symptom| (symptom.reason, symptom.object.clone())).collect()
-            };
-            *before == said.0 && reasons(symptoms) == reasons(&said.1)
-        });
+        let said = (self.epoch(), health, symptoms);
+        let same = self
+            .state
+            .health
+            .as_ref()
+            .is_some_and(|(epoch, before, symptoms)| {
+                let reasons = |all: &[domain::fleet::Symptom]| -> Vec<_> {
+                    all.iter()
+                        .map(|symptom| (symptom.reason, symptom.object.clone()))
+                        .collect()
+                };
+                (*epoch, *before) == (said.0, said.1) && reasons(symptoms) == reasons(&said.2)
+            });
         if same {
             return;
         }
         let report = HealthReport {
             cluster: self.demands.cluster.clone(),
             observed: self.now(),
-            epoch: self.epoch(),
-            health: said.0,
-            symptoms: said.1.clone(),
+            epoch: said.0,
+            health: said.1,
+            symptoms: said.2.clone(),
         };
         self.voice.health(&report);
         self.state.health = Some(said);
@@ -126,7 +142,10 @@ impl Agent {
     }
 
     fn epoch(&self) -> Epoch {
-        self.state.task.as_ref().map_or(Epoch(0), |current| current.order.assignment.epoch)
+        self.state
+            .task
+            .as_ref()
+            .map_or(Epoch(0), |current| current.order.assignment.epoch)
     }
 
     /// A sign of life.
@@ -135,7 +154,11 @@ impl Agent {
             cluster: self.demands.cluster.clone(),
             sent: self.now(),
             epoch: self.epoch(),
-            health: self.state.health.as_ref().map_or(Health::Inconclusive, |(health, _)| *health),
+            health: self
+                .state
+                .health
+                .as_ref()
+                .map_or(Health::Inconclusive, |(_, health, _)| *health),
             observations: self.state.observations,
             alarm: self.state.alarm.as_ref().map(|(_, alarm)| alarm.clone()),
         };

@@ -32,7 +32,11 @@ fn key(role: Role, key: &SigningKey) -> BundleKey {
 fn world() -> World {
     let generate = || SigningKey::generate().unwrap().0;
     let (root, policy) = (generate(), generate());
-    let bundle = TrustBundle { version: 3, demo: true, keys: vec![key(Role::Policy, &policy)] };
+    let bundle = TrustBundle {
+        version: 3,
+        demo: true,
+        keys: vec![key(Role::Policy, &policy)],
+    };
     World { root, policy, bundle }
 }
 
@@ -46,8 +50,12 @@ impl World {
     }
 
     fn note(&self, key: &SigningKey, subject: &str) -> Vec<u8> {
-        let note = Note { text: "hello".to_owned() };
-        claim::sign(&Header::published(subject, NOW, ""), &note, key).unwrap().to_bytes()
+        let note = Note {
+            text: "hello".to_owned(),
+        };
+        claim::sign(&Header::published(subject, NOW, ""), &note, key)
+            .unwrap()
+            .to_bytes()
     }
 }
 
@@ -57,8 +65,14 @@ fn a_statement_counts_for_its_role_and_subject() {
     let note = world.note(&world.policy, "a.b");
     let statement = world.trust().at(&note, Role::Policy, "a.b", 7).unwrap();
     assert_eq!(statement.claim::<Note>().unwrap().text, "hello");
-    assert!(matches!(world.trust().at(&note, Role::Verifier, "a.b", 7), Err(TrustError::Role(_))));
-    assert!(matches!(world.trust().at(&note, Role::Policy, "a.c", 7), Err(TrustError::Subject { .. })));
+    assert!(matches!(
+        world.trust().at(&note, Role::Verifier, "a.b", 7),
+        Err(TrustError::Role(_))
+    ));
+    assert!(matches!(
+        world.trust().at(&note, Role::Policy, "a.c", 7),
+        Err(TrustError::Subject { .. })
+    ));
 }
 
 #[test]
@@ -66,7 +80,10 @@ fn a_foreign_key_never_counts() {
     let world = world();
     let (stranger, _) = SigningKey::generate().unwrap();
     let note = world.note(&stranger, "a.b");
-    assert!(matches!(world.trust().at(&note, Role::Policy, "a.b", 7), Err(TrustError::Role(_))));
+    assert!(matches!(
+        world.trust().at(&note, Role::Policy, "a.b", 7),
+        Err(TrustError::Role(_))
+    ));
 }
 
 #[test]
@@ -74,7 +91,10 @@ fn only_the_root_key_makes_bundles_and_they_never_go_back() {
     let mut world = world();
     let (stranger, _) = SigningKey::generate().unwrap();
     let forged = sign(&world.bundle, &stranger, NOW).unwrap().to_bytes();
-    assert!(matches!(Trust::open(world.root.public(), 1, &forged), Err(TrustError::NotByRoot(_))));
+    assert!(matches!(
+        Trust::open(world.root.public(), 1, &forged),
+        Err(TrustError::NotByRoot(_))
+    ));
     let third = world.envelope();
     assert!(matches!(
         Trust::open(world.root.public(), 4, &third),
@@ -126,12 +146,19 @@ fn an_agents_statement_is_bound_to_its_fingerprint() {
     let (other, _) = SigningKey::generate().unwrap();
     let cluster = "prod".parse().unwrap();
     let header = Header::of_agent(&cluster, agent.public(), NOW, "");
-    let bytes = claim::sign(&header, &Note { text: "x".to_owned() }, &agent).unwrap().to_bytes();
+    let bytes = claim::sign(&header, &Note { text: "x".to_owned() }, &agent)
+        .unwrap()
+        .to_bytes();
     let fingerprint = agent.public().fingerprint();
-    assert_eq!(by_agent(&bytes, &fingerprint).unwrap().header().unwrap().cluster, "prod");
+    assert_eq!(
+        by_agent(&bytes, &fingerprint).unwrap().header().unwrap().cluster,
+        "prod"
+    );
     assert!(by_agent(&bytes, &other.public().fingerprint()).is_err());
     // A stranger who names the agent's key in the header has not signed with it.
-    let stolen = claim::sign(&header, &Note { text: "x".to_owned() }, &other).unwrap().to_bytes();
+    let stolen = claim::sign(&header, &Note { text: "x".to_owned() }, &other)
+        .unwrap()
+        .to_bytes();
     assert!(by_agent(&stolen, &fingerprint).is_err());
 }
 

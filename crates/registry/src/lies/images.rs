@@ -153,7 +153,10 @@ async fn a_flood_of_signatures_is_cut_and_a_swapped_payload_is_refused() {
     let layer = json!({"mediaType": SIMPLE_SIGNING, "digest": Digest::of(b"payload"), "size": 7});
     liar.serve("blobs", &Digest::of(b"payload").to_string(), "payload");
     signatures(&liar, subject, &vec![layer.clone(); 17].into());
-    assert_eq!(liar.client().signatures(&tag("v1"), subject).await.unwrap().len(), 16);
+    assert_eq!(
+        liar.client().signatures(&tag("v1"), subject).await.unwrap().len(),
+        16
+    );
 
     signatures(&liar, subject, &json!([layer]));
     liar.serve("blobs", &Digest::of(b"payload").to_string(), "swapped");

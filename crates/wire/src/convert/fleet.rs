@@ -165,8 +165,16 @@ impl From<&Heartbeat> for v1::Heartbeat {
             epoch: heartbeat.epoch.0,
             health: common::Health::from(heartbeat.health).into(),
             observations: heartbeat.observations,
-            alarm_reason: heartbeat.alarm.as_ref().map(|alarm| alarm.reason.to_string()).unwrap_or_default(),
-            alarm_detail: heartbeat.alarm.as_ref().map(|alarm| alarm.detail.clone()).unwrap_or_default(),
+            alarm_reason: heartbeat
+                .alarm
+                .as_ref()
+                .map(|alarm| alarm.reason.to_string())
+                .unwrap_or_default(),
+            alarm_detail: heartbeat
+                .alarm
+                .as_ref()
+                .map(|alarm| alarm.detail.clone())
+                .unwrap_or_default(),
         }
     }
 }

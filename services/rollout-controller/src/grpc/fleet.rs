@@ -51,11 +51,18 @@ impl Api {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             assignment: course.map(|course| v1::Assignment::from(&course.newest)),
-            reports: course.iter().flat_map(|c| &c.reports).map(v1::Report::from).collect(),
+            reports: course
+                .iter()
+                .flat_map(|c| &c.reports)
+                .map(v1::Report::from)
+                .collect(),
             health: known.health.get(name).map(v1::HealthReport::from),
             heartbeat: known.heartbeats.get(name).map(v1::Heartbeat::from),
             waits: of_cluster(&plan.waits, name)
-                .map(|wait| v1::Wait { reason: wait.reason.code().to_owned(), detail: wait.detail.clone() })
+                .map(|wait| v1::Wait {
+                    reason: wait.reason.code().to_owned(),
+                    detail: wait.detail.clone(),
+                })
                 .collect(),
         }
     }
@@ -69,12 +76,23 @@ impl FleetService for Api {
     ) -> Result<Response<v1::ListClustersResponse>, Status> {
         let request = request.into_inner();
         let (known, plan) = self.known().await?;
-        let mut all: Vec<_> =
-            known.members.iter().map(|member| self.cluster(&known, &plan, member)).collect();
+        let mut all: Vec<_> = known
+            .members
+            .iter()
+            .map(|member| self.cluster(&known, &plan, member))
+            .collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        let paged = page(all, request.page_size, &request.page_token, |cluster: &v1::Cluster| cluster.name.clone());
+        let paged = page(
+            all,
+            request.page_size,
+            &request.page_token,
+            |cluster: &v1::Cluster| cluster.name.clone(),
+        );
         let (clusters, next_page_token) = paged.map_err(|status| *status)?;
-        Ok(Response::new(v1::ListClustersResponse { clusters, next_page_token }))
+        Ok(Response::new(v1::ListClustersResponse {
+            clusters,
+            next_page_token,
+        }))
     }
 
     async fn get_cluster(
@@ -83,7 +101,9 @@ impl FleetService for Api {
     ) -> Result<Response<v1::Cluster>, Status> {
         let name = request.into_inner().name;
         let wanted: Option<ClusterName> = name.strip_prefix("clusters/").and_then(|name| name.parse().ok());
-        let Some(wanted) = wanted else { return Err(*invalid("name", "is not like clusters/prod-eu-7")) };
+        let Some(wanted) = wanted else {
+            return Err(*invalid("name", "is not like clusters/prod-eu-7"));
+        };
         let (known, plan) = self.known().await?;
         match known.members.iter().find(|member| member.cluster == wanted) {
             Some(member) => Ok(Response::new(self.cluster(&known, &plan, member))),

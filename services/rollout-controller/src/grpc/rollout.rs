@@ -62,7 +62,12 @@ fn resource(time: Timestamp, view: &RolloutView, plan: &Plan) -> v1::Rollout {
         name: format!("rollouts/{key}"),
         started: Some(v1::RolloutStarted::from(&view.started)),
         start_time: Some(wire::time::timestamp(time)),
-        waves: view.started.waves.iter().map(|snapshot| wave(view, &snapshot.name, waits)).collect(),
+        waves: view
+            .started
+            .waves
+            .iter()
+            .map(|snapshot| wave(view, &snapshot.name, waits))
+            .collect(),
         finished: view.finished.as_ref().map(v1::RolloutFinished::from),
         waits: waits
             .iter()
@@ -77,7 +82,12 @@ impl Api {
     async fn all(&self) -> Result<Vec<v1::Rollout>, Status> {
         let known = self.0.known().await.map_err(|error| *unavailable(&error))?;
         let plan = planner::plan(&known.world(&self.0.strategy));
-        Ok(known.rollouts.iter().rev().map(|(time, view)| resource(*time, view, &plan)).collect())
+        Ok(known
+            .rollouts
+            .iter()
+            .rev()
+            .map(|(time, view)| resource(*time, view, &plan))
+            .collect())
     }
 
     /// The members that a scope speaks of now.
@@ -87,19 +97,31 @@ impl Api {
         match scope {
             wire::Scope::Wave(wave) => {
                 if !strategy.waves.iter().any(|known| known.name == *wave) {
-                    return Err(*not_found(&format!("wave/{wave} in strategy {}", strategy.id.name)));
+                    return Err(*not_found(&format!(
+                        "wave/{wave} in strategy {}",
+                        strategy.id.name
+                    )));
                 }
                 let own = |m: &ClusterMember| strategy.wave_of(m).is_some_and(|w| w.name == *wave);
                 Ok(members.into_iter().filter(own).collect())
             }
             wire::Scope::Cluster(cluster) => {
                 let found: Vec<_> = members.into_iter().filter(|m| m.cluster == *cluster).collect();
-                if found.is_empty() { Err(*not_found(&format!("cluster/{cluster}"))) } else { Ok(found) }
+                if found.is_empty() {
+                    Err(*not_found(&format!("cluster/{cluster}")))
+                } else {
+                    Ok(found)
+                }
             }
         }
     }
 
-    async fn store(&self, scope: &wire::Scope, request: &v1::EnforceRequest, mode: Mode) -> Result<u64, Status> {
+    async fn store(
+        &self,
+        scope: &wire::Scope,
+        request: &v1::EnforceRequest,
+        mode: Mode,
+    ) -> Result<u64, Status> {
         let setting = wire::ModeSetting {
             scope: scope.clone(),
             mode,
@@ -108,7 +130,13 @@ impl Api {
         };
         let series = subject::mode(&scope.to_string(), 1);
         // The same request again is answered by what it stored the first time.
-        let before = self.0.hub.view.series(series.series()).await.map_err(|error| *unavailable(&error))?;
+        let before = self
+            .0
+            .hub
+            .view
+            .series(series.series())
+            .await
+            .map_err(|error| *unavailable(&error))?;
         let same = before.iter().find(|fact| {
             wire::decode::<v1::ModeSet, wire::ModeSetting>(&fact.statement)
                 .is_ok_and(|stored| stored.request_id == request.request_id)
@@ -120,14 +148,20 @@ impl Api {
         let written = self.0.hub.journal.series(series.series(), "", evaluate).await;
         let written = written.map_err(|error| *unavailable(&error))?;
         tracing::info!(%scope, %mode, "mode set");
-        Ok(written.as_ref().map_or(0, |written: &Written| written.fact().sequence))
+        Ok(written
+            .as_ref()
+            .map_or(0, |written: &Written| written.fact().sequence))
     }
 }
 
 /// Why a member stays below a mode, if it does.
 fn capped(member: &ClusterMember, mode: Mode) -> Option<String> {
-    (member.max_mode < mode)
-        .then(|| format!("{}: maxMode is {} in the fleet's file", member.cluster, member.max_mode))
+    (member.max_mode < mode).then(|| {
+        format!(
+            "{}: maxMode is {} in the fleet's file",
+            member.cluster, member.max_mode
+        )
+    })
 }
 
 #[tonic::async_trait]
@@ -137,11 +171,17 @@ impl RolloutService for Api {
         request: Request<v1::ListRolloutsRequest>,
     ) -> Result<Response<v1::ListRolloutsResponse>, Status> {
         let request = request.into_inner();
-        let paged = page(self.all().await?, request.page_size, &request.page_token, |rollout: &v1::Rollout| {
-            rollout.name.clone()
-        });
+        let paged = page(
+            self.all().await?,
+            request.page_size,
+            &request.page_token,
+            |rollout: &v1::Rollout| rollout.name.clone(),
+        );
         let (rollouts, next_page_token) = paged.map_err(|status| *status)?;
-        Ok(Response::new(v1::ListRolloutsResponse { rollouts, next_page_token }))
+        Ok(Response::new(v1::ListRolloutsResponse {
+            rollouts,
+            next_page_token,
+        }))
     }
 
     async fn get_rollout(
@@ -166,13 +206,21 @@ impl RolloutService for Api {
         let Ok(scope) = request.scope.parse::<wire::Scope>() else {
             return Err(*invalid("scope", "is not like wave/canary or cluster/prod-eu-7"));
         };
-        let mode = wire::common::v1::Mode::try_from(request.mode).ok().and_then(|mode| Mode::try_from(mode).ok());
-        let Some(mode) = mode else { return Err(*invalid("mode", "is neither Observe nor Enforce")) };
+        let mode = wire::common::v1::Mode::try_from(request.mode)
+            .ok()
+            .and_then(|mode| Mode::try_from(mode).ok());
+        let Some(mode) = mode else {
+            return Err(*invalid("mode", "is neither Observe nor Enforce"));
+        };
         if !(8..=64).contains(&request.request_id.len()) {
             return Err(*invalid("request_id", "is not a UUID"));
         }
         let members = self.in_scope(&scope).await?;
-        let sequence = if request.validate_only { 0 } else { self.store(&scope, &request, mode).await? };
+        let sequence = if request.validate_only {
+            0
+        } else {
+            self.store(&scope, &request, mode).await?
+        };
         Ok(Response::new(v1::EnforceResponse {
             clusters: members.iter().map(|member| member.cluster.to_string()).collect(),
             capped: members.iter().filter_map(|member| capped(member, mode)).collect(),

@@ -8,7 +8,7 @@ use integration_tests::lab::registry::Registry;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::cluster::{controller, once};
+use super::cluster::{controller, once};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

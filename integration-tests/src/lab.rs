@@ -13,7 +13,7 @@ pub mod etcd;
 mod folder;
 pub mod kubelet;
 pub mod nats;
-mod probe;
+pub(crate) mod probe;
 pub mod process;
 pub mod progress;
 pub mod registry;

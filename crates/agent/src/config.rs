@@ -304,6 +304,9 @@ pub fn key(path: &PathBuf) -> Result<SigningKey, AgentKeyError> {
 fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -311,4 +314,71 @@ fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
         .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn example() -> Config {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples/agent.toml");
+        runtime::config::load_with(Some(path.as_ref()), HashMap::new()).unwrap()
+    }
+
+    fn root() -> PublicKey {
+        SigningKey::generate().unwrap().0.public().clone()
+    }
+
+    #[test]
+    fn the_shipped_example_loads_and_only_observes() {
+        let demands = example().demands(root()).unwrap();
+        assert_eq!(demands.cluster.as_str(), "mine");
+        assert_eq!(demands.max_mode, Mode::Observe);
+        assert!(!demands.roles.contains(&Role::Scanner));
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_strict_choice() {
+        let text = "cluster = \"c\"\nkey = \"k\"\nstate = \"s\"\n[[policies]]\nname = \"p\"\n[nats]\nurl = \"u\"\n\
+                    [trust]\nroot_key = \"r\"\n";
+        let config: Config = toml_of(text);
+        let demands = config.demands(root()).unwrap();
+        assert_eq!(demands.max_mode, Mode::Observe);
+        assert!(!demands.accept_demo);
+        let all = [Role::Verifier, Role::Scanner, Role::Policy, Role::Controller];
+        assert_eq!(demands.roles, all.into_iter().collect());
+    }
+
+    fn toml_of(text: &str) -> Config {
+        let path = std::env::temp_dir().join(format!("fluxgate-agent-{}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        let loaded = runtime::config::load_with(Some(&path), HashMap::new());
+        std::fs::remove_file(path).unwrap();
+        loaded.unwrap()
+    }
+
+    #[test]
+    fn an_agent_without_policies_is_refused() {
+        let config = Config {
+            policies: Vec::new(),
+            ..example()
+        };
+        assert_eq!(config.validate().unwrap_err().key, "policies");
+    }
+
+    #[test]
+    fn a_key_is_made_once_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::env::temp_dir().join(format!("fluxgate-agent-key-{}", std::process::id()));
+        let path = folder.join("new/agent.key");
+        let made = key(&path).unwrap();
+        assert_eq!(key(&path).unwrap().public(), made.public());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -1,6 +1,7 @@
 //! A cluster with Flux, its fake kubelet and its agent.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -21,7 +22,6 @@ use crate::lab::process::{Launch, Part};
 const LISTS_AT_ONCE: usize = 16;
 
 /// A cluster on the stage.
-#[derive(Debug)]
 pub struct Site {
     /// Its name.
     pub name: String,
@@ -39,6 +39,15 @@ pub struct Site {
     pub file: AgentFile,
     folder: PathBuf,
     agent: Option<Part>,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("name", &self.name)
+            .field("agent", &self.agent)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Site {

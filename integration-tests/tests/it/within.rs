@@ -2,23 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+const POLL: Duration = Duration::from_millis(100);
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// Asks `look` until it answers `Ok(Some)`; fails with the last answer's `what` after 30 s.
+/// Asks `look` until it answers `Ok(Some)`, for at most 30 s.
 pub(crate) async fn eventually<T>(
+    what: &str,
+    look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    within(30, what, look).await
+}
+
+/// Asks `look` until it answers `Ok(Some)`. An error is no answer either: parts may be on their way; the last
+/// one is told when the time is over.
+pub(crate) async fn within<T>(
+    seconds: u64,
     what: &str,
     mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
-        if let Some(found) = look().await? {
-            return Ok(found);
-        }
+        let seen = match look().await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
         if Instant::now() > deadline {
-            bail!("not within {} s: {what}", DEADLINE.as_secs());
+            let late = anyhow::anyhow!("not within {seconds} s: {what}");
+            return Err(seen.map_or(late, |error| {
+                error.context(format!("not within {seconds} s: {what}"))
+            }));
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(POLL).await;
     }
 }

@@ -235,3 +235,18 @@ async fn serve(
     server.stop().await;
     served
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn the_shipped_example_loads() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples/dev.toml");
+        let config: DevConfig = runtime::config::load_with(Some(path.as_ref()), HashMap::new()).unwrap();
+        assert_eq!(config.range, ">=2.9.0, <3");
+        assert!(config.policies.is_empty());
+    }
+}

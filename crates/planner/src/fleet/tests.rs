@@ -154,3 +154,11 @@ fn bad_names_keys_and_registries_are_refused() {
         Problem::MissingKey { key: "agentKey" }
     );
 }
+
+#[test]
+fn the_shipped_example_loads() {
+    let text = include_str!("../../../../deploy/examples/fleet.yaml");
+    let fleet = Fleet::parse("fleet.yaml", text).unwrap();
+    assert_eq!(fleet.clusters.len(), 1);
+    assert_eq!(fleet.clusters[0].max_mode, domain::Mode::Observe);
+}

@@ -47,7 +47,7 @@ impl Server {
             source,
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let (port, monitor) = (free_port().map_err(failed)?, free_port().map_err(failed)?);
+        let (port, monitor) = ports(&folder.join("ports")).map_err(failed)?;
         let log = folder.join("nats.log");
         let file = folder.join("nats.conf");
         let text = format!(
@@ -130,6 +130,26 @@ impl Drop for Server {
             let _waited = child.wait();
         }
     }
+}
+
+/// The ports of the last time, so that agents find the server again; new ones at the first start, or where
+/// somebody else has them.
+fn ports(file: &Path) -> std::io::Result<(u16, u16)> {
+    let before = std::fs::read_to_string(file).unwrap_or_default();
+    let numbers: Vec<u16> = before
+        .split_whitespace()
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    if let [port, monitor] = numbers.as_slice()
+        && [port, monitor]
+            .iter()
+            .all(|port| TcpListener::bind(("127.0.0.1", **port)).is_ok())
+    {
+        return Ok((*port, *monitor));
+    }
+    let (port, monitor) = (free_port()?, free_port()?);
+    std::fs::write(file, format!("{port} {monitor}\n"))?;
+    Ok((port, monitor))
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -3,6 +3,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 export FLUXGATE_TEST_DATA := env("FLUXGATE_TEST_DATA", justfile_directory() / ".." / "shared" / "data")
 cache := env("XDG_CACHE_HOME", env("HOME") / ".cache") / "fluxgate"
+bin := env("CARGO_TARGET_DIR", justfile_directory() / "target") / "debug"
 deny_version := "0.20.2"
 machete_version := "0.9.2"
 buf_version := "v1.75.0"
@@ -13,22 +14,23 @@ default:
 
 # The main job on real parts: a Flux release goes from a registry to two upgraded clusters (`--help` teaches)
 demo *args:
-    @cargo build --quiet -p fluxgate -p cluster-agent
-    @cargo run --quiet -p integration-tests --bin demo -- {{ args }}
+    cargo build -p fluxgate -p cluster-agent -p integration-tests --bins
+    @"{{ bin }}/demo" {{ args }}
 
 # All tests: unit, property, golden, and the whole on real parts
 test *args: tools
-    cargo build --quiet -p fluxgate -p cluster-agent
+    cargo build --workspace --bins
     cargo test --workspace --quiet -- {{ args }}
 
 # The tests of the whole alone, on real parts; arguments are names of tests
 it *args: tools
-    cargo build --quiet -p fluxgate -p cluster-agent
+    cargo build --workspace --bins
     cargo test -p integration-tests --test it -- {{ args }}
 
 # Build the real parts of the lab into the cache, once
 tools:
-    @cargo run --quiet -p integration-tests --bin lab-tools
+    cargo build -p fluxgate -p cluster-agent -p integration-tests --bins
+    @"{{ bin }}/lab-tools"
 
 # A hub on this machine: a nats-server, keys and all services in one process, state in one folder
 dev *args:

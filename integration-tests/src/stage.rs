@@ -147,7 +147,7 @@ impl Stage {
         let factory = Factory::new(&host, sigstore)?;
         factory.release(&ReleaseSpec::good(RUNNING)).await?;
         let folder = lab.folder().join(format!("stage-{}", nats.part().id()));
-        let files = HubFiles::write(&folder, &host, &root)?;
+        let files = HubFiles::write(&folder, plans, (&host, &root))?;
         let manifests = default_manifests()?;
         let sites = plans
             .iter()

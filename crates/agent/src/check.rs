@@ -58,8 +58,27 @@ pub struct Memory {
     pub epoch: Epoch,
     /// The assignment of that epoch.
     pub assignment: Option<Digest>,
+    /// Whether that assignment has had its last word: it is never carried out later.
+    pub answered: bool,
     /// Highest bundle version seen.
     pub bundle: u64,
+    /// The assignment under which the open task was begun or renewed last.
+    pub task: Option<Digest>,
+}
+
+impl Memory {
+    /// The memory after this assignment was seen. What was said about an earlier one does not count for it.
+    #[must_use]
+    pub fn having_seen(self, epoch: Epoch, assignment: Digest, bundle: u64) -> Self {
+        let answered = self.answered && self.assignment == Some(assignment);
+        Self {
+            epoch,
+            assignment: Some(assignment),
+            answered,
+            bundle: bundle.max(self.bundle),
+            ..self
+        }
+    }
 }
 
 /// An assignment that passed every check that needs no cluster.

@@ -251,7 +251,7 @@ impl Cluster {
             .items;
         listed
             .into_iter()
-            .filter(|crd| crd.spec.group.ends_with(".fluxcd.io"))
+            .filter(|crd| is_flux_group(&crd.spec.group))
             .map(|mut crd| {
                 // Lists leave out what each item is.
                 let name = crd.metadata.name.clone().unwrap_or_default();
@@ -282,6 +282,11 @@ impl Cluster {
             crds: set,
         })
     }
+}
+
+/// Whether an API group is one of Flux itself: others below `fluxcd.io` belong to tools beside it.
+fn is_flux_group(group: &str) -> bool {
+    group.ends_with(".toolkit.fluxcd.io") || group == "source.extensions.fluxcd.io"
 }
 
 fn read(what: &'static str) -> impl FnOnce(kube::Error) -> ClusterError {
@@ -418,6 +423,24 @@ fn quoted(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_beside_flux_are_not_flux() {
+        for group in [
+            "source.toolkit.fluxcd.io",
+            "image.toolkit.fluxcd.io",
+            "source.extensions.fluxcd.io",
+        ] {
+            assert!(is_flux_group(group), "{group}");
+        }
+        for group in [
+            "infra.contrib.fluxcd.io",
+            "fluxcd.controlplane.io",
+            "toolkit.fluxcd.io.example.org",
+        ] {
+            assert!(!is_flux_group(group), "{group}");
+        }
+    }
 
     #[test]
     fn the_manager_is_the_quoted_part() {

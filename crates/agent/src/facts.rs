@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
 use domain::fleet::{ComponentFacts, CrdFacts};
@@ -90,9 +91,10 @@ fn manager_image(deployment: &Value) -> Option<&str> {
         .as_str()
 }
 
-/// Digests in the `imageID`s of the component's pods that are not on their way out.
-fn image_ids(pods: &[k8s_openapi::api::core::v1::Pod], component: Component) -> BTreeSet<Digest> {
-    let own = |pod: &&k8s_openapi::api::core::v1::Pod| {
+/// Digests in the `imageID`s of the component's pods that are not on their way out. None at all where one of
+/// them can't be read: half of the truth is not told.
+fn image_ids(pods: &[Pod], component: Component) -> BTreeSet<Digest> {
+    let own = |pod: &&Pod| {
         let app = pod.metadata.labels.as_ref().and_then(|labels| labels.get("app"));
         app.map(String::as_str) == Some(component.name()) && pod.metadata.deletion_timestamp.is_none()
     };
@@ -103,6 +105,32 @@ fn image_ids(pods: &[k8s_openapi::api::core::v1::Pod], component: Component) -> 
                 .iter()
                 .flat_map(|s| s.container_statuses.iter().flatten())
         })
-        .filter_map(|status| digest_of(&status.image_id))
-        .collect()
+        .map(|status| digest_of(&status.image_id))
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str, image_id: &str) -> Pod {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": name, "labels": {"app": "source-controller"}},
+            "status": {"containerStatuses": [{
+                "name": "manager", "image": "x", "imageID": image_id, "ready": true, "restartCount": 0
+            }]}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn one_unreadable_image_id_makes_all_of_them_unknown() {
+        let digest = Digest::of(b"i");
+        let good = pod("a", &format!("ghcr.io/fluxcd/source-controller@{digest}"));
+        let ids = |pods: &[Pod]| image_ids(pods, Component::SourceController);
+        assert_eq!(ids(std::slice::from_ref(&good)), BTreeSet::from([digest]));
+        assert!(ids(&[good.clone(), pod("b", "")]).is_empty());
+        assert!(ids(&[good, pod("b", "ghcr.io/x@sha256:short")]).is_empty());
+    }
 }

@@ -25,6 +25,29 @@ pub struct Target {
     pub crds: CrdSet,
 }
 
+impl Target {
+    /// Whether the Deployments name these very images.
+    #[must_use]
+    pub fn is_named_by(&self, seen: &Seen) -> bool {
+        self.images.iter().all(|(component, image)| {
+            let containers = seen
+                .deployments
+                .get(component.name())
+                .and_then(|deployment| deployment.spec.as_ref())
+                .and_then(|spec| spec.template.spec.as_ref())
+                .map(|pod| pod.containers.as_slice())
+                .unwrap_or_default();
+            let index = image.index.to_string();
+            containers.iter().any(|container| {
+                container
+                    .image
+                    .as_deref()
+                    .is_some_and(|name| name.ends_with(&index))
+            })
+        })
+    }
+}
+
 /// What was seen.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {

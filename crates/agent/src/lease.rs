@@ -12,8 +12,10 @@ use crate::cluster::{Cluster, ClusterError, NAMESPACE};
 /// Name of the Lease.
 pub const NAME: &str = "fluxgate-agent";
 
-/// A holder that has not renewed for this long has lost it.
-const DURATION: SignedDuration = SignedDuration::from_secs(30);
+/// A holder that has not renewed for this long has lost it. A restarted agent is another holder and waits so
+/// long before it goes on.
+const SECONDS: i32 = 15;
+const DURATION: SignedDuration = SignedDuration::from_secs(SECONDS as i64);
 
 /// A Lease that is held goes to the server again at most this often.
 const RENEW_EVERY: SignedDuration = SignedDuration::from_secs(5);
@@ -27,7 +29,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// For a holder, whose name is the same after a restart.
+    /// For a holder: a name that no other process has.
     #[must_use]
     pub fn new(cluster: Cluster, holder: String) -> Self {
         Self {
@@ -61,7 +63,7 @@ impl Lease {
         let found = api.get_opt(NAME).await.map_err(failed)?;
         let spec = LeaseSpec {
             holder_identity: Some(self.holder.clone()),
-            lease_duration_seconds: Some(30),
+            lease_duration_seconds: Some(SECONDS),
             renew_time: Some(MicroTime(now)),
             acquire_time: Some(MicroTime(now)),
             ..LeaseSpec::default()

@@ -36,7 +36,9 @@ pub enum MemoryError {
 struct Form {
     epoch: u64,
     assignment: Option<Digest>,
+    answered: bool,
     bundle: u64,
+    task: Option<Digest>,
 }
 
 /// The file of the memory.
@@ -83,7 +85,9 @@ impl File {
         Ok(Memory {
             epoch: Epoch(form.epoch),
             assignment: form.assignment,
+            answered: form.answered,
             bundle: form.bundle,
+            task: form.task,
         })
     }
 
@@ -95,7 +99,9 @@ impl File {
         let form = Form {
             epoch: memory.epoch.0,
             assignment: memory.assignment,
+            answered: memory.answered,
             bundle: memory.bundle,
+            task: memory.task,
         };
         let failed = |source| MemoryError::File {
             path: self.path.clone(),
@@ -131,7 +137,9 @@ mod tests {
         let memory = Memory {
             epoch: Epoch(7),
             assignment: Some(Digest::of(b"a")),
+            answered: true,
             bundle: 2,
+            task: Some(Digest::of(b"t")),
         };
         file.store(&memory).unwrap();
         assert_eq!(File::open(&folder).unwrap().load().unwrap(), memory);

@@ -55,6 +55,22 @@ pub enum PreflightError {
     /// The bytes could not be fetched now.
     #[error("fetching manifests")]
     Blob(#[source] bus::agent::AgentError),
+    /// Nobody has the bytes now; whoever does puts them back.
+    #[error("nobody has {0} now")]
+    NoBytes(Digest),
+}
+
+impl PreflightError {
+    /// Whether asking again may help; a refusal is a fact.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Refused { .. } => false,
+            Self::Cluster(error) => error.retryable(),
+            Self::Blob(error) => error.retryable(),
+            Self::NoBytes(_) => true,
+        }
+    }
 }
 
 fn refuse<T>(reason: Reason, detail: impl Into<String>) -> Result<T, PreflightError> {
@@ -64,8 +80,8 @@ fn refuse<T>(reason: Reason, detail: impl Into<String>) -> Result<T, PreflightEr
     })
 }
 
-/// An answer of the API server during a dry run: a refusal is a fact about the step, silence is not.
-fn judged(error: ClusterError) -> PreflightError {
+/// An answer of the API server to an object: a refusal is a fact about the step, silence is not.
+pub(crate) fn judged(error: ClusterError) -> PreflightError {
     if error.retryable() {
         return PreflightError::Cluster(error);
     }
@@ -104,10 +120,7 @@ pub async fn preflight(
         uncustomised(&catalogue, object, plan.manager, tolerate).await?;
     }
     for object in &plan.objects {
-        catalogue
-            .apply(object, plan.manager, true)
-            .await
-            .map_err(judged)?;
+        keeps_tolerated(&catalogue, object, plan.manager, tolerate).await?;
     }
     Ok(plan)
 }
@@ -304,6 +317,36 @@ async fn uncustomised(
     match found {
         None => Ok(()),
         Some(difference) => refuse(Reason::Customised, describe(object, &difference)),
+    }
+}
+
+/// A dry run of the target. What is tolerated has to survive it: a customisation is never dropped.
+async fn keeps_tolerated(
+    catalogue: &Catalogue,
+    object: &Object,
+    manager: &str,
+    tolerate: &[String],
+) -> Result<(), PreflightError> {
+    let after = catalogue.apply(object, manager, true).await.map_err(judged)?;
+    if tolerate.is_empty() {
+        return Ok(());
+    }
+    let Some(live) = catalogue.get(object).await.map_err(PreflightError::Cluster)? else {
+        return Ok(());
+    };
+    let changed = customisation::differences(&after, &live);
+    match changed
+        .iter()
+        .find(|difference| tolerate.contains(&difference.path))
+    {
+        None => Ok(()),
+        Some(difference) => {
+            let detail = format!(
+                "is tolerated, but the upgrade would change it: {}",
+                describe(object, difference)
+            );
+            refuse(Reason::Customised, detail)
+        }
     }
 }
 

@@ -80,6 +80,8 @@ struct State {
     /// The assignment that needs no more looking at, and the last one that was complained about.
     handled: Option<Digest>,
     alarm: Option<(Digest, Alarm)>,
+    /// The assignment whose last word is said, but not heard yet.
+    answering: Option<Digest>,
     observations: u64,
     next_observation: Option<Instant>,
     next_heartbeat: Option<Instant>,
@@ -97,6 +99,19 @@ struct Current {
     wrong_before: bool,
 }
 
+impl Current {
+    const fn new(task: Task, order: Order, target: Target) -> Self {
+        Self {
+            task,
+            order,
+            target,
+            applied: None,
+            well_since: None,
+            wrong_before: false,
+        }
+    }
+}
+
 impl Agent {
     /// Puts an agent together.
     ///
@@ -105,7 +120,11 @@ impl Agent {
     pub fn new(parts: Parts) -> Result<Self, memory::MemoryError> {
         let cluster = parts.demands.cluster.clone();
         let bus = AgentBus::new(parts.client, cluster.clone());
-        let holder = format!("cluster-agent {cluster} {}", parts.key.public().fingerprint());
+        let holder = format!(
+            "{cluster}-{}-{}",
+            std::process::id(),
+            parts.clock.now().as_nanosecond()
+        );
         Ok(Self {
             memory: parts.memory.load()?,
             file: parts.memory,
@@ -166,6 +185,7 @@ impl Agent {
             self.consider().await;
         }
         self.voice.say().await;
+        self.answered();
         if due(&mut self.state.next_heartbeat, self.timing.heartbeat) {
             self.beat().await;
         }
@@ -193,6 +213,39 @@ impl Agent {
         .min()
         .unwrap_or(Duration::from_millis(100))
         .max(Duration::from_millis(20))
+    }
+
+    /// An assignment whose last word was heard is never carried out later, not even after a restart.
+    fn answered(&mut self) {
+        let Some(assignment) = self.state.answering.filter(|_| self.voice.has_said_all()) else {
+            return;
+        };
+        let replaced = self.memory.assignment != Some(assignment);
+        if replaced
+            || self.keep(Memory {
+                answered: true,
+                ..self.memory
+            })
+        {
+            self.state.answering = None;
+        }
+    }
+
+    /// Remembers, or says loudly that it can't.
+    fn keep(&mut self, memory: Memory) -> bool {
+        if memory == self.memory {
+            return true;
+        }
+        match self.file.store(&memory) {
+            Ok(()) => {
+                self.memory = memory;
+                true
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the agent can't remember; nothing is begun");
+                false
+            }
+        }
     }
 
     fn report(&mut self, order: &Order, kind: ReportKind, detail: impl Into<String>) {

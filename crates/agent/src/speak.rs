@@ -97,6 +97,12 @@ impl Voice {
         }
     }
 
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn has_said_all(&self) -> bool {
+        self.unsaid.is_empty()
+    }
+
     /// Hands over what is kept, in order, until the hub does not answer.
     pub async fn say(&mut self) {
         while let Some((kind, envelope)) = self.unsaid.front() {

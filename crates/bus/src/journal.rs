@@ -5,6 +5,8 @@
 //!   definite or patience ends.
 //! - Where all stored events of the subject are invalid, ours goes over the last of them, with an alarm.
 //! - Nothing is published that would not count: it is judged first.
+//! - Nothing that was made from an older reading goes after what was made from a newer one
+//!   ([`Journal::series_as_of`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::judge::Invalid;
 use crate::log::{Appended, EventLog, Expect, LogError};
-use crate::subject::{Series, Subject};
+use crate::subject::Subject;
 use crate::view::{Fact, View, ViewError};
 
 /// How long a write tries by default before it says that it does not know.
@@ -63,7 +65,7 @@ pub struct Turn<'a> {
     pub newest: Option<&'a Fact>,
     /// The number that the answer would get.
     pub n: u64,
-    /// The sequence up to which the view has read; goes into the header.
+    /// The sequence up to which the answer's maker has read; goes into the header.
     pub as_of: u64,
 }
 
@@ -198,54 +200,6 @@ impl Journal {
             .await
     }
 
-    /// Writes the next event of a series, if `evaluate` has one to write given the newest; evaluates again
-    /// whenever somebody else was faster. Returns what is the newest in the end: `Ours` if we wrote it, `None`
-    /// if there is none and nothing was to be written.
-    ///
-    /// # Errors
-    /// As [`Self::once`].
-    pub async fn series<C, F>(
-        &self,
-        series: &Series,
-        traceparent: &str,
-        evaluate: F,
-    ) -> Result<Option<Written>, JournalError>
-    where
-        C: Claim + Sync,
-        F: Fn(Turn<'_>) -> Option<C> + Send + Sync,
-    {
-        let deadline = self.deadline();
-        loop {
-            self.catch_up(&series.at(1), deadline).await?;
-            let as_of = self.view.cursor();
-            let newest = self.view.latest(series).await?;
-            let n = newest
-                .as_ref()
-                .map_or(1, |fact| fact.subject.n().saturating_add(1));
-            let Some(claim) = evaluate(Turn {
-                newest: newest.as_ref(),
-                n,
-                as_of,
-            }) else {
-                return Ok(newest.map(Written::Theirs));
-            };
-            let subject = series.at(n);
-            let payload = self.sign(&subject, &claim, (traceparent, as_of))?;
-            match self.settle(&subject, payload, Some(traceparent), deadline).await {
-                Ok(Written::Ours(fact)) => return Ok(Some(Written::Ours(fact))),
-                // Somebody was faster, or what we built on moved: evaluate again.
-                Ok(Written::Theirs(_)) | Err(JournalError::Lapsed { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            if Instant::now() >= deadline {
-                return Err(JournalError::Unknown {
-                    subject,
-                    source: None,
-                });
-            }
-        }
-    }
-
     /// Writes an envelope that somebody else signed (an agent, the root key) under this subject.
     ///
     /// # Errors
@@ -259,38 +213,6 @@ impl Journal {
         let deadline = self.deadline();
         self.catch_up(subject, deadline).await?;
         self.settle(subject, envelope, traceparent, deadline).await
-    }
-
-    /// Writes an agent's envelope as the next of a series. The same envelope as the newest is not written
-    /// twice.
-    ///
-    /// # Errors
-    /// As [`Self::once`]; an envelope whose time is not later than the newest is void.
-    pub async fn publish_next(
-        &self,
-        series: &Series,
-        envelope: Bytes,
-        traceparent: Option<&str>,
-    ) -> Result<Written, JournalError> {
-        let deadline = self.deadline();
-        loop {
-            self.catch_up(&series.at(1), deadline).await?;
-            let newest = self.view.latest(series).await?;
-            let n = newest
-                .as_ref()
-                .map_or(1, |fact| fact.subject.n().saturating_add(1));
-            if let Some(fact) = newest.filter(|fact| fact.envelope == envelope) {
-                return Ok(Written::Ours(fact));
-            }
-            let subject = series.at(n);
-            match self
-                .settle(&subject, envelope.clone(), traceparent, deadline)
-                .await?
-            {
-                Written::Theirs(_) if Instant::now() < deadline => {}
-                written => return Ok(written),
-            }
-        }
     }
 
     /// Writes a hint: a bare statement, signed by nobody.
@@ -357,6 +279,7 @@ impl Journal {
     }
 }
 
+mod series;
 mod settle;
 
 #[cfg(test)]

@@ -3,24 +3,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Site, StageError};
+use super::{Plan, Site, StageError};
 
-/// When, where and how fast: everything short, so that a story takes seconds.
-const STRATEGY: &str = "\
-apiVersion: rollout.fluxgate.dev/v1alpha1
-kind: Strategy
-metadata: {name: default}
-spec:
-  waves:
-    - name: canary
-      selector: {matchLabels: {fluxgate.dev/wave: canary}}
-      minClusters: 1
-      bake: {duration: 5s}
-    - name: prod
-      selector: {matchLabels: {fluxgate.dev/wave: prod}}
-      bake: {duration: 2s}
-  health: {stableFor: 3s, successDeadline: 2m}
-";
+/// When, where and how fast: everything short, so that a story takes seconds. A wave for each that a plan names,
+/// since a wave without clusters keeps a rollout from beginning; the first bakes longest.
+fn strategy(plans: &[Plan]) -> String {
+    let mut names: Vec<&str> = plans.iter().map(|plan| plan.wave).collect();
+    names.dedup();
+    let wave = |(place, name): (usize, &&str)| {
+        let bake = if place == 0 { "5s" } else { "2s" };
+        format!(
+            "    - name: {name}\n      selector: {{matchLabels: {{fluxgate.dev/wave: {name}}}}}\n      minClusters: 1\n      \
+             bake: {{duration: {bake}}}\n"
+        )
+    };
+    format!(
+        "apiVersion: rollout.fluxgate.dev/v1alpha1\nkind: Strategy\nmetadata: {{name: default}}\nspec:\n  waves:\n{}  \
+         health: {{stableFor: 3s, successDeadline: 2m}}\n",
+        names.iter().enumerate().map(wave).collect::<String>()
+    )
+}
 
 /// What the hub reads, and where its state lies.
 #[derive(Debug, Clone)]
@@ -59,7 +61,11 @@ impl HubFiles {
     ///
     /// # Errors
     /// If a file can't be written.
-    pub(super) fn write(folder: &Path, registry: &str, trust_root: &[u8]) -> Result<Self, StageError> {
+    pub(super) fn write(
+        folder: &Path,
+        plans: &[Plan],
+        (registry, trust_root): (&str, &[u8]),
+    ) -> Result<Self, StageError> {
         let folder = folder.join("hub");
         let files = Self {
             keys: folder.join("keys"),
@@ -74,7 +80,7 @@ impl HubFiles {
         fluxgate::keys::init(&files.keys, 30, true, jiff::Timestamp::now()).map_err(StageError::Keys)?;
         write(&files.trust_root, trust_root)?;
         write(&files.policy, include_str!("../../../deploy/policy-default.yaml"))?;
-        write(&files.strategy, STRATEGY)?;
+        write(&files.strategy, strategy(plans))?;
         let config = format!(
             "fleet = {fleet:?}\nstrategy = {strategy:?}\npolicies = [{policy:?}]\ntrust_root = {root:?}\n\
              range = \">2.9.3\"\ninterval = \"2s\"\n\n[[registry.mirror]]\nfrom = \"ghcr.io\"\n\

@@ -147,8 +147,9 @@ fn environment() -> anyhow::Result<()> {
     let (mut readers, mut used) = (Vec::new(), BTreeSet::new());
     for folder in ["crates", "services"] {
         for (name, text) in sources(folder)? {
-            let reads = text.contains("std::env") || text.contains("env::var");
-            if !reads || name.starts_with("crates/runtime/src/config") || name.contains("/build.rs") {
+            let own = name.contains("/src/");
+            let reads = own && (text.contains("std::env") || text.contains("env::var"));
+            if !reads || name.starts_with("crates/runtime/src/config") {
                 continue;
             }
             match ENVIRONMENT.iter().find(|(path, _why)| name.starts_with(path)) {

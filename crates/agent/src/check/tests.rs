@@ -360,11 +360,8 @@ fn an_older_epoch_or_another_assignment_of_the_same_is_refused() {
     let mut world = world();
     world.memory.epoch = Epoch(4);
     assert_eq!(world.refused(), Reason::EpochOld);
-    world.memory = Memory {
-        epoch: Epoch(3),
-        assignment: Some(Digest::of(b"another")),
-        bundle: 0,
-    };
+    world.memory.epoch = Epoch(3);
+    world.memory.assignment = Some(Digest::of(b"another"));
     assert_eq!(world.refused(), Reason::EpochOld);
     let dossier = world.dossier();
     world.memory.assignment = Some(Digest::of(dossier.assignment.as_bytes()));

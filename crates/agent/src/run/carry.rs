@@ -1,7 +1,7 @@
 //! Going on with what was begun: after a start, after an error, and in the ordinary course.
 
 use domain::fleet::ReportKind;
-use domain::{Health, Reason};
+use domain::{Epoch, Health, Mode, Reason};
 use runtime::errors::chain;
 use tokio::time::Instant;
 
@@ -19,58 +19,88 @@ impl Agent {
         matches!(phase, Some(Phase::Begun | Phase::Applied))
     }
 
-    /// Takes up the task that stands in the cluster, if there is one.
+    /// Takes up the task that stands in the cluster, if there is one. Asks until the API server answers:
+    /// an agent that does not know whether something was begun begins nothing else.
     pub(super) async fn resume(&mut self) {
-        let task = loop {
-            match task::load(&self.cluster).await {
-                Ok(task) => break task,
-                Err(error) if error.retryable() && !self.shutdown.is_requested() => {
-                    tracing::warn!(error = %chain(&error), "the cluster can't be asked for a begun task");
+        while !self.shutdown.is_requested() {
+            let found = match task::load(&self.cluster).await {
+                Ok(None) => return,
+                Ok(Some(task)) => self.take_up(task).await,
+                Err(error) => Err(PreflightError::Cluster(error)),
+            };
+            match found {
+                Ok(()) => return,
+                Err(error) if error.retryable() => {
+                    tracing::warn!(error = %chain(&error), "what was begun can't be taken up yet");
                     tokio::time::sleep(self.timing.settle).await;
                 }
                 Err(error) => {
-                    tracing::error!(error = %chain(&error), "what was begun can't be read");
+                    tracing::error!(error = %chain(&error), "what stands in the cluster is no task of this agent");
                     return;
                 }
             }
-        };
-        let Some(task) = task else { return };
-        match self.take_up(task).await {
-            Ok(()) => {}
-            Err(error) => tracing::error!(error = %chain(&error), "what was begun can't be taken up"),
         }
     }
 
-    /// A begun task is checked as of when it was begun: it may go on, whatever has ended since.
+    /// Whether this agent began the task: it is the one that it remembers, or not older than what it has
+    /// seen. Somebody who can write one ConfigMap can't make it do an old task again.
+    fn began(&self, task: &Task) -> bool {
+        let (epoch, assignment) = (Epoch(task.record.epoch), task.record.assignment);
+        self.memory.task == Some(assignment)
+            || epoch > self.memory.epoch
+            || (epoch == self.memory.epoch && self.memory.assignment.is_none_or(|seen| seen == assignment))
+    }
+
+    /// A begun task is checked as of when it was begun: it may go on, whatever has ended since. What was
+    /// said about it is said again, since it may not have been heard.
     async fn take_up(&mut self, task: Task) -> Result<(), PreflightError> {
-        let memory = Memory {
-            epoch: domain::Epoch(task.record.epoch),
-            assignment: Some(task.record.assignment),
-            bundle: 0,
-        };
-        let order = check(&task.dossier, &self.demands, &memory, task.record.begun).map_err(|refusal| {
-            PreflightError::Refused {
-                reason: refusal.reason,
-                detail: refusal.detail,
-            }
-        })?;
-        let facts = self.facts().await?;
-        let made = plan(&order, &task.layers, &facts)?;
-        tracing::info!(cluster = %self.demands.cluster, epoch = task.record.epoch, phase = ?task.record.phase, "taking up what was begun");
-        self.report(&order, ReportKind::Accepted, "all checks passed");
-        if task.record.phase == Phase::Applied {
-            self.report(&order, ReportKind::Applied, "everything is written");
+        let refused = |reason, detail| PreflightError::Refused { reason, detail };
+        if !self.began(&task) {
+            let detail = format!("epoch {} after epoch {}", task.record.epoch, self.memory.epoch);
+            return Err(refused(Reason::EpochOld, detail));
         }
-        let applied = (task.record.phase == Phase::Applied).then(Instant::now);
-        self.state.task = Some(Current {
-            task,
-            order,
-            target: made.target,
-            applied,
-            well_since: None,
-            wrong_before: false,
-        });
+        let memory = Memory {
+            epoch: Epoch(task.record.epoch),
+            assignment: Some(task.record.assignment),
+            ..Memory::default()
+        };
+        let order = check(&task.dossier, &self.demands, &memory, task.record.begun)
+            .map_err(|refusal| refused(refusal.reason, refusal.detail))?;
+        let phase = task.record.phase;
+        tracing::info!(cluster = %self.demands.cluster, epoch = task.record.epoch, ?phase, "taking up what was begun");
+        let made = match plan(&order, &task.layers, &self.facts().await?) {
+            Ok(made) => made,
+            Err(error) if error.retryable() => return Err(error),
+            // Settled long ago, and somebody else has changed the cluster since.
+            Err(error) if matches!(phase, Phase::Healthy | Phase::Unhealthy) => return Err(error),
+            Err(error) => {
+                let target = crate::health::Target {
+                    images: [].into(),
+                    crds: [].into(),
+                };
+                self.state.task = Some(Current::new(task, order.clone(), target));
+                self.finish(&order, Health::Unhealthy, error.to_string()).await;
+                return Ok(());
+            }
+        };
+        self.say_again(&order, phase);
+        let mut current = Current::new(task, order, made.target);
+        current.applied = (phase == Phase::Applied).then(Instant::now);
+        self.state.task = Some(current);
         Ok(())
+    }
+
+    fn say_again(&mut self, order: &Order, phase: Phase) {
+        self.report(order, ReportKind::Accepted, "all checks passed");
+        if phase != Phase::Begun {
+            self.report(order, ReportKind::Applied, "everything is written");
+        }
+        let again = "said again after a restart";
+        match phase {
+            Phase::Begun | Phase::Applied => {}
+            Phase::Healthy => self.report(order, ReportKind::Finished(Health::Healthy), again),
+            Phase::Unhealthy => self.report(order, ReportKind::Finished(Health::Unhealthy), again),
+        }
     }
 
     async fn facts(&self) -> Result<domain::ClusterFacts, PreflightError> {
@@ -92,34 +122,30 @@ impl Agent {
                 self.report(&order, ReportKind::Applied, "everything is written");
                 self.settle(Phase::Applied).await;
             }
-            Err(error) => self.not_written(&order, &error).await,
+            Err(error) if error.retryable() => {
+                tracing::warn!(error = %chain(&error), "writing did not end; trying again");
+            }
+            Err(error) => {
+                let detail = error.to_string();
+                tracing::error!(cluster = %self.demands.cluster, detail, "a begun task can't go on");
+                self.finish(&order, Health::Unhealthy, detail).await;
+            }
         }
     }
 
     async fn write(&self, order: &Order, layers: &preflight::Layers) -> Result<(), PreflightError> {
+        if order.mode != Mode::Enforce {
+            return Err(PreflightError::Refused {
+                reason: Reason::ModeObserve,
+                detail: "the agent's file does not let it write any more".to_owned(),
+            });
+        }
         let facts = self.facts().await?;
         let made: Plan = plan(order, layers, &facts)?;
         still_ours(order, &facts, &made.target)?;
         apply(&self.cluster, &made, &self.lease)
             .await
-            .map_err(PreflightError::Cluster)
-    }
-
-    /// An API server that is slow or busy is asked again; one that refuses an object has refused the task.
-    async fn not_written(&mut self, order: &Order, error: &PreflightError) {
-        let refused = match error {
-            PreflightError::Refused { reason, detail } => Some((*reason, detail.clone())),
-            PreflightError::Cluster(cause) if !cause.retryable() => Some((cause.reason(), chain(cause))),
-            PreflightError::Cluster(_) | PreflightError::Blob(_) => None,
-        };
-        match refused {
-            None => tracing::warn!(error = %chain(error), "writing did not end; trying again"),
-            Some((reason, detail)) => {
-                let detail = format!("{reason}: {detail}");
-                tracing::error!(cluster = %self.demands.cluster, detail, "a begun task can't go on");
-                self.finish(order, Health::Unhealthy, detail).await;
-            }
-        }
+            .map_err(preflight::judged)
     }
 
     /// Reports how a task ended.
@@ -141,6 +167,13 @@ impl Agent {
         self.state.next_observation = None;
         if let Err(error) = task::store(&self.cluster, &current.task).await {
             tracing::warn!(error = %chain(&error), "how far the task is could not be stored");
+            return;
+        }
+        if matches!(phase, Phase::Healthy | Phase::Unhealthy) {
+            self.keep(Memory {
+                task: None,
+                ..self.memory
+            });
         }
     }
 }

@@ -28,7 +28,7 @@ impl Agent {
         match check(&dossier, &self.demands, &self.memory, self.now()) {
             Ok(order) => {
                 self.state.alarm = None;
-                if self.remember(&order) && self.follow(&dossier, order).await {
+                if self.follow(&dossier, order).await {
                     self.state.handled = Some(name);
                 }
             }
@@ -36,93 +36,117 @@ impl Agent {
         }
     }
 
-    /// What was seen is remembered before anything follows from it.
-    fn remember(&mut self, order: &Order) -> bool {
-        let seen = Memory {
-            epoch: order.assignment.epoch,
-            assignment: Some(order.digest),
-            bundle: order.bundle.max(self.memory.bundle),
-        };
-        if seen == self.memory {
-            return true;
-        }
-        match self.file.store(&seen) {
-            Ok(()) => {
-                self.memory = seen;
-                true
-            }
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "the agent can't remember; nothing is begun");
-                false
-            }
-        }
-    }
-
     /// A refusal is reported under its epoch only where the assignment is a genuine one of this cluster;
     /// anything else is somebody else's writing, and stands in the heartbeat.
     fn refuse(&mut self, dossier: Digest, refusal: Refusal) {
-        let known = self
-            .state
-            .alarm
-            .as_ref()
-            .is_some_and(|(seen, _)| *seen == dossier);
         let Refusal {
             genuine,
             reason,
             detail,
         } = refusal;
-        let replayed = reason == Reason::EpochOld
-            || (reason == Reason::AssignmentExpired
-                && genuine.is_some_and(|(_, digest)| self.memory.assignment == Some(digest)));
+        let seen = |digest| self.memory.assignment == Some(digest);
         match genuine {
-            Some((epoch, digest)) if !replayed => {
-                let remembered = Memory {
-                    epoch,
-                    assignment: Some(digest),
-                    ..self.memory
-                };
-                if let Err(error) = self.file.store(&remembered) {
-                    tracing::error!(error = %chain(&error), "the agent can't remember");
-                    return;
-                }
-                self.memory = remembered;
-                self.report_on((epoch, digest), ReportKind::Refused(reason), detail, "");
+            // One that has had its last word and lies there until it ends is no news.
+            Some((_, digest)) if seen(digest) && self.memory.answered => {
                 self.state.handled = Some(dossier);
             }
-            Some(_) | None if known => {}
+            Some((epoch, digest)) if reason != Reason::EpochOld => {
+                if self.keep(self.memory.having_seen(epoch, digest, 0)) {
+                    self.report_on((epoch, digest), ReportKind::Refused(reason), detail, "");
+                    self.state.answering = Some(digest);
+                    self.state.handled = Some(dossier);
+                }
+            }
             Some(_) | None => {
-                tracing::warn!(cluster = %self.demands.cluster, %reason, detail, "an assignment does not count");
-                self.state.alarm = Some((dossier, Alarm { reason, detail }));
-                self.state.next_heartbeat = None;
+                let known = self
+                    .state
+                    .alarm
+                    .as_ref()
+                    .is_some_and(|(seen, _)| *seen == dossier);
+                if !known {
+                    tracing::warn!(cluster = %self.demands.cluster, %reason, detail, "an assignment does not count");
+                    self.state.alarm = Some((dossier, Alarm { reason, detail }));
+                    self.state.next_heartbeat = None;
+                }
             }
         }
     }
 
     /// Whether the order needs no more looking at.
     async fn follow(&mut self, dossier: &[u8], order: Order) -> bool {
-        if let Some(current) = &mut self.state.task {
-            let same = current.order.assignment.rollout == order.assignment.rollout
-                && current.order.assignment.target == order.assignment.target;
-            if same && order.mode == Mode::Enforce {
-                // A renewal: the task goes on under the newest epoch.
-                current.order.assignment.expires = order.assignment.expires;
-                return true;
-            }
-            if self.is_open() {
-                return false;
-            }
+        let same = |current: &Current| {
+            current.order.assignment.rollout == order.assignment.rollout
+                && current.order.assignment.target == order.assignment.target
+        };
+        if order.mode == Mode::Enforce && self.state.task.as_ref().is_some_and(same) {
+            return self.renew(dossier, order).await;
+        }
+        // One thing at a time: what is open is brought to its end first.
+        if self.is_open() || !self.keep(self.having_seen(&order)) {
+            return false;
+        }
+        // Said once, and for good: a refused step is not taken later because something has changed since.
+        if self.memory.answered {
+            return true;
         }
         match self.prepare(&order).await {
             Ok((layers, plan)) => self.begin(dossier, order, (layers, plan)).await,
             Err(PreflightError::Refused { reason, detail }) => {
-                self.report(&order, ReportKind::Refused(reason), detail);
+                self.answer(&order, ReportKind::Refused(reason), detail);
                 true
             }
-            Err(error @ (PreflightError::Cluster(_) | PreflightError::Blob(_))) => {
+            Err(error) => {
                 tracing::warn!(error = %chain(&error), "the cluster could not be looked at; trying again");
                 false
             }
         }
+    }
+
+    fn having_seen(&self, order: &Order) -> Memory {
+        self.memory
+            .having_seen(order.assignment.epoch, order.digest, order.bundle)
+    }
+
+    /// The last word about an assignment that is not carried out.
+    fn answer(&mut self, order: &Order, kind: ReportKind, detail: String) {
+        self.report(order, kind, detail);
+        self.state.answering = Some(order.digest);
+    }
+
+    /// The task goes on under the newest epoch. It is stored before it is remembered, so that a restart in
+    /// between finds a task that is not older than what it remembers.
+    async fn renew(&mut self, dossier: &[u8], order: Order) -> bool {
+        let now = self.now();
+        let seen = self.having_seen(&order);
+        let Some(current) = &mut self.state.task else {
+            return false;
+        };
+        let newer = order.assignment.epoch > current.order.assignment.epoch;
+        if newer && matches!(current.task.record.phase, Phase::Begun | Phase::Applied) {
+            let record = Record {
+                epoch: order.assignment.epoch.0,
+                assignment: order.digest,
+                bundle: order.bundle,
+                begun: now,
+                phase: current.task.record.phase,
+            };
+            let task = Task {
+                record,
+                dossier: dossier.to_vec(),
+                layers: current.task.layers.clone(),
+            };
+            if let Err(error) = task::store(&self.cluster, &task).await {
+                tracing::warn!(error = %chain(&error), "the renewal could not be stored; trying again");
+                return false;
+            }
+            current.task = task;
+            current.order = order;
+            return self.keep(Memory {
+                task: seen.assignment,
+                ..seen
+            });
+        }
+        self.keep(seen)
     }
 
     async fn prepare(&self, order: &Order) -> Result<(Layers, Plan), PreflightError> {
@@ -136,33 +160,28 @@ impl Agent {
 
     /// The bytes that the order names. Blobs are hashed when they are read, and again where they are used.
     async fn layers(&self, order: &Order) -> Result<Layers, PreflightError> {
-        let missing = |what: &str| PreflightError::Refused {
-            reason: Reason::ManifestsMismatch,
-            detail: format!("nobody has the {what} any more"),
-        };
-        let read = async |digest: Digest, what: &str| match self.bus.blob(digest).await {
+        let read = async |digest: Digest| match self.bus.blob(digest).await {
             Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err(missing(what)),
+            Ok(None) => Err(PreflightError::NoBytes(digest)),
             Err(error) => Err(PreflightError::Blob(error)),
         };
         let Some(baseline) = order.baseline.layer else {
-            return Err(missing("manifests of the running version"));
+            return Err(PreflightError::Refused {
+                reason: Reason::BaselineVersionUnknown,
+                detail: "the manifests of the running version are unknown".to_owned(),
+            });
         };
         Ok(Layers {
-            target: read(order.contents.layer, "manifests of the target").await?,
-            baseline: read(baseline, "manifests of the running version").await?,
+            target: read(order.contents.layer).await?,
+            baseline: read(baseline).await?,
         })
     }
 
     async fn begin(&mut self, dossier: &[u8], order: Order, (layers, plan): (Layers, Plan)) -> bool {
         if order.mode == Mode::Observe {
-            let objects = plan.objects.len();
-            let version = &order.contents.release.version;
-            self.report(
-                &order,
-                ReportKind::WouldUpgrade,
-                format!("dry run of {objects} objects of {version} found no obstacle"),
-            );
+            let (objects, version) = (plan.objects.len(), &order.contents.release.version);
+            let detail = format!("dry run of {objects} objects of {version} found no obstacle");
+            self.answer(&order, ReportKind::WouldUpgrade, detail);
             return true;
         }
         let record = Record {
@@ -185,16 +204,15 @@ impl Agent {
             tracing::warn!(error = %chain(&error), "the task could not be stored; nothing is written");
             return false;
         }
+        if !self.keep(Memory {
+            task: Some(order.digest),
+            ..self.memory
+        }) {
+            return false;
+        }
         self.report(&order, ReportKind::Accepted, "all checks passed");
         self.voice.say().await;
-        self.state.task = Some(Current {
-            task,
-            order,
-            target: plan.target,
-            applied: None,
-            well_since: None,
-            wrong_before: false,
-        });
+        self.state.task = Some(Current::new(task, order, plan.target));
         self.carry_on().await;
         true
     }

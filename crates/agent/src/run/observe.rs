@@ -7,10 +7,10 @@ use domain::{ClusterFacts, Epoch, Health};
 use runtime::errors::chain;
 use tokio::time::Instant;
 
-use super::Agent;
 use super::carry::TOO_LATE;
+use super::{Agent, Current};
 use crate::facts;
-use crate::health::{Verdict, judge, judge_running};
+use crate::health::{Seen, Verdict, judge, judge_running};
 use crate::task::Phase;
 
 impl Agent {
@@ -22,8 +22,8 @@ impl Agent {
         match self.cluster.seen().await {
             Ok(seen) => {
                 let verdict = match &self.state.task {
-                    Some(current) => judge(&current.target, &seen),
-                    None => judge_running(&seen),
+                    Some(current) if self.judges(current, &seen) => judge(&current.target, &seen),
+                    Some(_) | None => judge_running(&seen),
                 };
                 self.state.observations = self.state.observations.saturating_add(1);
                 self.judged(verdict).await;
@@ -33,6 +33,12 @@ impl Agent {
                 self.say_health(Health::Inconclusive, Vec::new());
             }
         }
+    }
+
+    /// Whether the task's target is still what must run. Its assignment covers the bake; after that
+    /// somebody may have upgraded the cluster in another way.
+    fn judges(&self, current: &Current, seen: &Seen) -> bool {
+        self.is_open() || self.now() < current.order.assignment.expires || current.target.is_named_by(seen)
     }
 
     /// Facts are said when they changed; the time of looking alone is no change.

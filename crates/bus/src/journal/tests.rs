@@ -262,3 +262,83 @@ async fn a_hint_and_its_trace_are_read_back() {
     assert_eq!(written.fact().traceparent.as_deref(), Some(trace.as_str()));
     assert_eq!(written.fact().claim::<Discovered>().unwrap(), claim);
 }
+
+fn decision_series() -> Subject {
+    let release = ReleaseKey {
+        version: Version::new(2, 9, 4),
+        manifests: Digest::of(b"m"),
+    };
+    subject::decision(&release, "default", &"0123456789abcdef".parse().unwrap(), 1)
+}
+
+fn decide(outcome: &str) -> Decision {
+    Decision {
+        outcome: outcome.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_slow_evaluator_never_overwrites_a_newer_decision() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let slow = service(&world, &world.policy, &log).await;
+    let fast = service(&world, &world.policy, &log).await;
+    let name = decision_series();
+    // The slow one begins to read; then the world changes, and the fast one decides by what it is now.
+    let read = slow.journal.view().cursor();
+    let changed = log.inject("fluxgate.v1.anything", "evidence against it");
+    fast.journal.view().reached(changed).await;
+    let deny = fast
+        .journal
+        .series_as_of(name.series(), "", changed, |_| Some(decide("DENY")));
+    let deny = deny.await.unwrap().unwrap();
+    assert!(matches!(deny, Written::Ours(_)));
+    assert_eq!(deny.fact().statement.header().unwrap().as_of, changed);
+    let allow = slow
+        .journal
+        .series_as_of(name.series(), "", read, |_| Some(decide("ALLOW")));
+    assert_eq!(allow.await.unwrap(), Some(Written::Theirs(deny.into_fact())));
+    assert_eq!(log.events().len(), 2);
+}
+
+#[tokio::test]
+async fn a_slow_evaluator_that_loses_the_race_for_a_number_publishes_nothing() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let service = service(&world, &world.policy, &log).await;
+    let name = decision_series();
+    let first = log.inject(
+        name.to_string(),
+        signed(&name, &decide("WAIT"), &world.policy, 0),
+    );
+    let theirs = signed(&name.series().at(2), &decide("DENY"), &world.policy, first);
+    let turns = Mutex::new(0);
+    let written = service.journal.series_as_of(name.series(), "", 0, |_| {
+        // Between this evaluation and its publish somebody who read more writes the same number.
+        *turns.lock().unwrap() += 1;
+        log.inject(name.series().at(2).to_string(), theirs.clone());
+        Some(decide("ALLOW"))
+    });
+    let written = written.await.unwrap().unwrap();
+    assert!(matches!(written, Written::Theirs(ref fact) if fact.envelope == theirs));
+    assert_eq!(*turns.lock().unwrap(), 1);
+    assert_eq!(log.events().len(), 2);
+}
+
+#[tokio::test]
+async fn a_newer_reading_goes_over_an_older_one() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let service = service(&world, &world.policy, &log).await;
+    let name = decision_series();
+    for (n, as_of) in [(1, 0), (2, 0), (3, 2)] {
+        let evaluate = |turn: Turn<'_>| {
+            assert_eq!((turn.n, turn.as_of), (n, as_of));
+            Some(decide("WAIT"))
+        };
+        let written = service
+            .journal
+            .series_as_of(name.series(), "", as_of, evaluate)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(matches!(written, Written::Ours(ref fact) if fact.subject.n() == n));
+    }
+}

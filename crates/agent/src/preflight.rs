@@ -368,3 +368,6 @@ fn describe(object: &Object, difference: &Difference) -> String {
         difference.path
     )
 }
+
+#[cfg(test)]
+mod tests;

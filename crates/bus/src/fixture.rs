@@ -28,6 +28,7 @@ macro_rules! claims {
 claims! {
     Discovered "release-discovered" { tag: String }
     Summary "role-summary" { attempt: u64 }
+    Baseline "baseline-contents" { version: String }
     Decision "decision" { outcome: String }
     Text "policy-text" { text: String }
     Member "cluster-member" { agent_key: String }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use attest::{Claim, ClaimError, Header, SigningKey, Statement, claim};
+use attest::{Claim, ClaimError, Header, Role, SigningKey, Statement, claim};
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::judge::Invalid;
@@ -177,6 +178,25 @@ impl Journal {
     #[must_use]
     pub const fn view(&self) -> &View {
         &self.view
+    }
+
+    /// Whether this event has to be said again: the key that signed it does not act any more (retired,
+    /// revoked, expired), and ours does.
+    #[must_use]
+    pub fn is_orphaned(&self, fact: &Fact, role: Role) -> bool {
+        #[derive(Serialize, Deserialize)]
+        struct Probe {}
+        impl Claim for Probe {
+            const KIND: &'static str = "probe";
+        }
+        let (trust, now) = (self.view.trust(), (self.now)());
+        let acts = |envelope: &[u8], subject: &str| trust.acting(envelope, role, subject, now).is_ok();
+        if acts(&fact.envelope, &fact.subject.to_string()) {
+            return false;
+        }
+        // Never published: what it says is whether a signature by our key would be acted upon.
+        let probe = claim::sign(&Header::published("probe", now, ""), &Probe {}, &self.key);
+        probe.is_ok_and(|probe| acts(&probe.to_bytes(), "probe"))
     }
 
     /// How often an invalid event stood in the way: somebody publishes under our names.

@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod blobs;
 pub mod buckets;
+pub mod config;
 pub mod connection;
 pub mod jetstream;
 pub mod journal;

@@ -130,8 +130,8 @@ pub trait EventLog: Send + Sync {
         expect: Expect,
     ) -> Result<Appended, LogError>;
 
-    /// The first event of exactly this subject with a sequence higher than `after`. `None` may come from a
-    /// replica that lags behind.
+    /// The first event with a sequence higher than `after` of this subject, or of those that it matches where
+    /// it holds wildcards of NATS. `None` may come from a replica that lags behind.
     async fn first_after(&self, subject: &str, after: u64) -> Result<Option<Stored>, LogError>;
 
     /// The event with this sequence. `None` may come from a replica that lags behind.

@@ -158,7 +158,7 @@ impl EventLog for MemoryLog {
     async fn first_after(&self, subject: &str, after: u64) -> Result<Option<Stored>, LogError> {
         let inner = self.lock();
         let mut later = inner.events.iter().filter(|event| event.sequence > after);
-        Ok(later.find(|event| event.subject == subject).cloned())
+        Ok(later.find(|event| matches(subject, &event.subject)).cloned())
     }
 
     async fn get(&self, sequence: u64) -> Result<Option<Stored>, LogError> {

@@ -15,6 +15,7 @@ use runtime::{Clock, Shutdown};
 
 use crate::config::{HubConfig, TrustConfig};
 use crate::ledger::{self, LedgerState};
+use crate::process::Host;
 
 /// A change is waited out for this long, so that a burst is one run.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -61,6 +62,10 @@ pub enum HubError {
     /// The read model can't be opened.
     #[error("opening the read model")]
     View(#[from] bus::ViewError),
+    /// Following the log ended before everything was read: the stop, or a defect that the log of the process
+    /// names.
+    #[error("following the event log ended before everything on it was read")]
+    NotFollowing,
     /// The read model's folder can't be made.
     #[error("making the folder {path}")]
     Folder {
@@ -145,16 +150,13 @@ pub fn read_root(trust: &TrustConfig) -> Result<PublicKey, HubError> {
 }
 
 impl Hub {
-    /// Joins the bus and catches up with the log.
+    /// Joins the bus and catches up with the log. The host owns what follows the log: a view that stands
+    /// still ends the process.
     ///
     /// # Errors
     /// If a file, the bus, the bundle or the read model is not as it must be.
-    pub async fn join(
-        name: &'static str,
-        config: &HubConfig,
-        clock: Clock,
-        shutdown: Shutdown,
-    ) -> Result<Self, HubError> {
+    pub async fn join(name: &'static str, config: &HubConfig, host: &mut Host) -> Result<Self, HubError> {
+        let (clock, shutdown) = (host.clock, host.shutdown.clone());
         let key = Arc::new(match &config.key {
             Some(path) => read_key(path)?,
             // Nothing that this key signs counts: no bundle has it.
@@ -178,11 +180,7 @@ impl Hub {
             }
         };
         let view = View::open(path.as_deref(), Judge::new(SCHEMA, trust)).await?;
-        let following = view.clone();
-        let (source, token) = (Arc::clone(&log), shutdown.token());
-        tokio::spawn(async move { following.run(source, token).await });
-        let last = log.last_sequence().await?;
-        view.reached(last).await;
+        follow(name, &view, &log, host).await?;
         let now = Arc::new(move || clock.now());
         Ok(Self {
             journal: Journal::new(Arc::clone(&log), view.clone(), Arc::clone(&key), now),
@@ -238,17 +236,34 @@ impl Hub {
     }
 }
 
-/// The newest bundle on the bus that the root key signed: what the read model is judged by at first.
+/// Follows the log as a part of the host, and returns when everything that is there now was read.
+async fn follow(
+    name: &'static str,
+    view: &View,
+    log: &Arc<dyn EventLog>,
+    host: &mut Host,
+) -> Result<(), HubError> {
+    let (following, source, token) = (view.clone(), Arc::clone(log), host.shutdown.token());
+    // Dropped with the task, also where it panics.
+    let (alive, mut ended) = tokio::sync::oneshot::channel::<()>();
+    host.spawn(name, async move {
+        let _alive = alive;
+        if let Err(error) = following.run(source, token).await {
+            tracing::error!(error = %runtime::errors::chain(&error), "the event log is not followed any more");
+        }
+    });
+    let last = log.last_sequence().await?;
+    tokio::select! {
+        () = view.reached(last) => Ok(()),
+        _ended = &mut ended => Err(HubError::NotFollowing),
+    }
+}
+
+/// What the read model is judged by at first; waits a little for it.
 async fn first_trust(log: &dyn EventLog, root: &PublicKey, lowest: u64) -> Result<Trust, HubError> {
     let deadline = tokio::time::Instant::now() + BUNDLE_PATIENCE;
     loop {
-        let mut newest: Option<Trust> = None;
-        let mut version = lowest.max(1);
-        while let Some(trust) = bundle(log, root, version).await? {
-            newest = Some(trust);
-            version = version.saturating_add(1);
-        }
-        match newest {
+        match newest_trust(log, root, lowest).await? {
             Some(trust) => return Ok(trust),
             None if tokio::time::Instant::now() >= deadline => return Err(HubError::NoBundle(lowest)),
             None => tokio::time::sleep(Duration::from_millis(200)).await,
@@ -256,24 +271,47 @@ async fn first_trust(log: &dyn EventLog, root: &PublicKey, lowest: u64) -> Resul
     }
 }
 
-/// The first valid bundle of a version.
-async fn bundle(log: &dyn EventLog, root: &PublicKey, version: u64) -> Result<Option<Trust>, HubError> {
-    let subject = bus::subject::trust_bundle(version).to_string();
-    let mut after = 0;
-    while let Some(stored) = log.first_after(&subject, after).await? {
-        match Trust::open(root, version, &stored.payload) {
-            Ok(trust) => return Ok(Some(trust)),
+/// The bundle of the highest version on the bus that the root key signed. Versions may be missing: a new
+/// stream begins with the bundle that is in force.
+async fn newest_trust(log: &dyn EventLog, root: &PublicKey, lowest: u64) -> Result<Option<Trust>, HubError> {
+    let filter = bus::subject::trust_bundles();
+    let (mut newest, mut after): (Option<Trust>, u64) = (None, 0);
+    while let Some(stored) = log.first_after(&filter, after).await? {
+        after = stored.sequence;
+        match opened(root, lowest, &stored) {
+            Ok(found) => {
+                let higher = |newest: &Trust| newest.bundle().version < found.bundle().version;
+                if newest.as_ref().is_none_or(higher) {
+                    newest = Some(found);
+                }
+            }
             Err(error) => {
                 let error = runtime::errors::chain(&error);
                 tracing::warn!(
-                    subject,
-                    sequence = stored.sequence,
+                    subject = stored.subject,
+                    sequence = after,
                     error,
                     "a trust bundle does not count"
                 );
             }
         }
-        after = stored.sequence;
     }
-    Ok(None)
+    Ok(newest)
 }
+
+/// The bundle in an event, if it is the one of its subject.
+fn opened(root: &PublicKey, lowest: u64, stored: &bus::Stored) -> Result<Trust, TrustError> {
+    let trust = Trust::open(root, lowest, &stored.payload)?;
+    let claimed = bus::subject::trust_bundle(trust.bundle().version).to_string();
+    if claimed == stored.subject {
+        Ok(trust)
+    } else {
+        Err(TrustError::Subject {
+            claimed,
+            found: stored.subject.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ pub const KEY: &str = "ledger";
 /// A status that is older counts as none.
 pub const MAX_AGE: SignedDuration = SignedDuration::from_mins(5);
 
+/// A status that is so far ahead of our clock counts as none: it would stay young for too long.
+pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
 /// What is known about the ledger now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerState {
@@ -65,8 +68,14 @@ fn judge_status(
     if !status.sound {
         return LedgerState::Unconfirmed(status.problem.clone());
     }
-    if reported + MAX_AGE < now {
+    let age = now.duration_since(reported);
+    if age > MAX_AGE {
         return LedgerState::Unconfirmed(format!("audit-log was last heard at {reported}"));
+    }
+    if age < -MAX_AHEAD {
+        return LedgerState::Unconfirmed(format!(
+            "audit-log says that it is {reported}, which is not yet: compare the clocks"
+        ));
     }
     if created != stream_created {
         return LedgerState::Unconfirmed(format!(
@@ -139,6 +148,12 @@ mod tests {
         );
         let unconfirmed = |state| matches!(state, LedgerState::Unconfirmed(_));
         assert!(unconfirmed(judged(&world, &world.key, &status(minute * 6))));
+        // A little ahead is a clock; more would keep an old status young.
+        assert_eq!(
+            judged(&world, &world.key, &status(minute * -4)),
+            LedgerState::Confirmed
+        );
+        assert!(unconfirmed(judged(&world, &world.key, &status(minute * -6))));
         let (stranger, _) = SigningKey::generate().unwrap();
         assert!(unconfirmed(judged(&world, &stranger, &status(minute))));
         let unsound = LedgerStatus {

@@ -161,7 +161,10 @@ impl<T> Logged for ServiceConfig<T> {
 }
 
 /// The `main` of a service that is alone in its process: `NAME [--config FILE] [--print-config]`.
-pub fn main<T, E>(name: &'static str, start: impl FnOnce(Hub, T, &mut Host) -> Result<(), E>) -> ExitCode
+pub fn main<T, E>(
+    name: &'static str,
+    start: impl AsyncFnOnce(Hub, T, &mut Host) -> Result<(), E>,
+) -> ExitCode
 where
     T: DeserializeOwned + Serialize,
     E: std::error::Error,
@@ -174,7 +177,7 @@ where
 async fn run<T, E: std::error::Error>(
     name: &'static str,
     config: ServiceConfig<T>,
-    start: impl FnOnce(Hub, T, &mut Host) -> Result<(), E>,
+    start: impl AsyncFnOnce(Hub, T, &mut Host) -> Result<(), E>,
     shutdown: Shutdown,
 ) -> Result<(), String> {
     let mut host = Host::new(Clock::system(), shutdown);
@@ -187,10 +190,12 @@ async fn run<T, E: std::error::Error>(
     tracing::info!(grpc = ?listener.local_addr().ok(), ops = ?ops.local_addr().ok(), "listening");
     host.serve_ops(name, ops);
     let starting = host.ready.condition(name);
-    let hub = Hub::join(name, &config.hub, host.clock, host.shutdown.clone())
+    let hub = Hub::join(name, &config.hub, &mut host)
         .await
         .map_err(|error| chain(&error))?;
-    start(hub, config.service, &mut host).map_err(|error| chain(&error))?;
+    start(hub, config.service, &mut host)
+        .await
+        .map_err(|error| chain(&error))?;
     starting.set(true);
     host.serve(listener).await.map_err(|error| chain(&error))
 }

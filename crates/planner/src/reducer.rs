@@ -2,7 +2,8 @@
 //!
 //! Rules, each with a test named after it:
 //! - One rollout at a time, to the highest version that is allowed for some cluster. A newer one replaces it
-//!   only before it has opened a wave; a halted one is not begun again unless a person asks.
+//!   only before it has opened a wave; the version of a halted one is not begun again
+//!   ([`World::restarts`] is where a person's wish would stand).
 //! - A wave opens when the waves before it have baked and each of its clusters has a valid ALLOW and Enforce.
 //!   Under Observe a cluster gets one dry run, whatever its wave.
 //! - In an opened wave at most `max_concurrency` clusters are in work.

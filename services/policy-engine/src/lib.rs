@@ -66,7 +66,7 @@ struct Engine {
 ///
 /// # Errors
 /// If a policy or the trust root can't be used.
-pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     evidence::self_test().map_err(StartError::SelfTest)?;
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|source| StartError::File {

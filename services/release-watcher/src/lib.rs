@@ -51,7 +51,7 @@ struct Watcher {
 ///
 /// # Errors
 /// If its configuration is wrong.
-pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     let range = settings.range.parse().map_err(|source| StartError::Range {
         range: settings.range,
         source,

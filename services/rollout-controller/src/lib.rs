@@ -65,7 +65,7 @@ struct Controller {
 ///
 /// # Errors
 /// If fleet or strategy can't be used.
-pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).map_err(|source| StartError::File {
             path: path.clone(),

@@ -64,7 +64,7 @@ struct Verifier {
 ///
 /// # Errors
 /// If what it needs is missing or broken; nothing is retried at the start.
-pub fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     evidence::self_test().map_err(StartError::SelfTest)?;
     let path = settings.trust_root.clone();
     let bytes = std::fs::read(&path).map_err(|source| StartError::TrustRootFile { path, source })?;

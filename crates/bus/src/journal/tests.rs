@@ -342,3 +342,28 @@ async fn a_newer_reading_goes_over_an_older_one() {
         assert!(matches!(written, Written::Ours(ref fact) if fact.subject.n() == n));
     }
 }
+
+#[tokio::test]
+async fn what_a_key_said_that_does_not_act_any_more_is_said_again_by_one_that_does() {
+    let (mut world, log) = (World::new(), MemoryLog::new(NOW));
+    let next = Arc::new(SigningKey::generate().unwrap().0);
+    let mut key = crate::fixture::bundle_key(Role::Policy, &next);
+    world.bundle.keys.push(key.clone());
+    let (name, claim) = (decision_series(), |_: Turn<'_>| Some(decide("ALLOW")));
+    let before = service(&world, &world.policy, &log).await;
+    let written = before.journal.series_as_of(name.series(), "", 0, claim).await;
+    let fact = written.unwrap().unwrap().into_fact();
+    let orphaned = async |world: &World, by: &Arc<SigningKey>| {
+        let service = service(world, by, &log).await;
+        service.journal.is_orphaned(&fact, Role::Policy)
+    };
+    assert!(!orphaned(&world, &next).await);
+    // The key was retired behind the event: it counts, but is not acted upon.
+    world.bundle.keys[1].retired_at = Some(9);
+    assert!(orphaned(&world, &next).await);
+    // Nobody says it again whose own key does not act.
+    assert!(!orphaned(&world, &world.policy).await);
+    key.not_after = NOW - jiff::SignedDuration::from_secs(1);
+    *world.bundle.keys.last_mut().unwrap() = key;
+    assert!(!orphaned(&world, &next).await);
+}

@@ -3,7 +3,7 @@ use domain::{Digest, Epoch, ReleaseKey, Version};
 
 use super::*;
 use crate::fixture::{
-    Assignment, Decision, Discovered, Facts, Mode, NOW, Report, Summary, World, hint, signed,
+    Assignment, Baseline, Decision, Discovered, Facts, Mode, NOW, Report, Summary, World, hint, signed,
 };
 
 fn release() -> ReleaseKey {
@@ -143,6 +143,37 @@ fn a_number_counts_only_after_a_valid_one_of_lower_sequence() {
         judge(&world, &early, &after(&first)),
         Err(Invalid::NoPredecessor(_))
     ));
+}
+
+#[test]
+fn contents_of_a_baseline_are_opened_by_the_contents_before() {
+    let world = World::new();
+    let key = "0123456789abcdef".parse().unwrap();
+    let name = |n| subject::verification_contents(subject::Scope::Baseline(&key), n);
+    let claim = Baseline {
+        version: "v2.9.3".to_owned(),
+    };
+    let first = event(&name(1), 3, signed(&name(1), &claim, &world.verifier, 0));
+    let second = event(&name(2), 4, signed(&name(2), &claim, &world.verifier, 0));
+    assert!(judge(&world, &first, &Known::default()).is_ok());
+    assert!(judge(&world, &second, &after(&first)).is_ok());
+    assert!(matches!(
+        judge(&world, &second, &Known::default()),
+        Err(Invalid::NoPredecessor(needed)) if needed == name(1)
+    ));
+    // A release's contents wait for the summary of the attempt before, and neither stands for the other.
+    let release = release();
+    let contents = subject::verification_contents(subject::Scope::Release(&release), 2);
+    let strange = event(&contents, 5, signed(&contents, &claim, &world.verifier, 0));
+    assert!(matches!(
+        judge(&world, &strange, &after(&first)),
+        Err(Invalid::Kind(_))
+    ));
+    let (_, rule) = Judge::name(&strange.subject).unwrap();
+    assert_eq!(
+        Judge::needs(&contents, &rule).predecessor,
+        Some(subject::verification_summary(&release, 1))
+    );
 }
 
 #[test]

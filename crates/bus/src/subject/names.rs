@@ -38,6 +38,14 @@ pub fn verification_contents(scope: Scope<'_>, attempt: u64) -> Subject {
     subject(Area::Verification, &canonical, "contents", attempt)
 }
 
+/// Whether a workflow of [`Area::Verification`] is a baseline's; all others are releases'.
+pub(super) fn is_baseline(token: &str) -> bool {
+    let key = token
+        .split_once('-')
+        .and_then(|(key, _)| key.parse::<BaselineKey>().ok());
+    key.is_some_and(|key| workflow(&key.to_string()) == token)
+}
+
 /// Evidence of signature-verifier about one artifact.
 #[must_use]
 pub fn verification_evidence(
@@ -209,6 +217,12 @@ pub fn mode(scope: &str, n: u64) -> Subject {
 #[must_use]
 pub fn stop(scope: &str, n: u64) -> Subject {
     subject(Area::Rollout, scope, "stop", n)
+}
+
+/// Every version of the trust bundle, as a filter.
+#[must_use]
+pub fn trust_bundles() -> String {
+    format!("{}.*", trust_bundle(1).series())
 }
 
 /// A version of the trust bundle.

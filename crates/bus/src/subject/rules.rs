@@ -3,7 +3,7 @@
 use attest::Role;
 use domain::{Artifact, CheckKind};
 
-use super::{Area, Subject};
+use super::{Area, Subject, names};
 
 /// Who must have signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ const fn rule_of(author: Author, order: Order, kinds: &'static [&'static str]) -
 pub fn rule(subject: &Subject) -> Option<Rule> {
     let found = match subject.area() {
         Area::Release => release(subject.step()),
-        Area::Verification => verification(subject.step()),
+        Area::Verification => verification(subject),
         Area::Scan => scan(subject.step()),
         Area::Policy => policy(subject.step()),
         Area::Cluster => cluster(subject.step()),
@@ -72,14 +72,14 @@ fn release(step: &str) -> Option<Rule> {
     }
 }
 
-fn verification(step: &str) -> Option<Rule> {
+fn verification(subject: &Subject) -> Option<Rule> {
     const VERIFIER: Author = Author::Role(Role::Verifier);
-    match step {
-        "contents" => rule_of(
-            VERIFIER,
-            Order::Attempt,
-            &["release-contents", "baseline-contents"],
-        ),
+    match subject.step() {
+        // A baseline has neither evidence nor summary: its contents are opened by the contents before.
+        "contents" if names::is_baseline(subject.workflow()) => {
+            rule_of(VERIFIER, Order::Series, &["baseline-contents"])
+        }
+        "contents" => rule_of(VERIFIER, Order::Attempt, &["release-contents"]),
         "summary" => rule_of(VERIFIER, Order::Attempt, &["role-summary"]),
         check if is_check(check) => rule_of(VERIFIER, Order::Attempt, &["evidence"]),
         _ => None,

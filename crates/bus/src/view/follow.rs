@@ -15,7 +15,7 @@ use super::{View, ViewError};
 use crate::log::{EventLog, Stored};
 
 /// Changed whenever the rules or the tables change: everything is judged again after an upgrade.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 /// Events in one transaction at most.
 const BATCH: usize = 256;
 /// How often the stream's creation time is compared while nothing else happens: on a stream that was made

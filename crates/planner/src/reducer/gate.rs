@@ -196,9 +196,9 @@ fn outcome_of(task: &AssignmentView) -> (Reason, String) {
 
 impl AssignmentView {
     /// Whether this baseline had its dry run, or an upgrade from it was stopped: either way there is
-    /// nothing new to learn from another dry run.
+    /// nothing new to learn from another dry run. Of one that the agent had declined nothing is known.
     fn was_tried(&self, baseline: &BaselineKey) -> bool {
-        let stopped = self.action == Action::Stop;
+        let stopped = self.action == Action::Stop && !self.reports.declined;
         self.baseline == *baseline && (self.mode == Mode::Observe || stopped)
     }
 }

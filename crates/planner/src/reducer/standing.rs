@@ -4,7 +4,7 @@ use domain::{Action, ClusterName, Health, Mode, Reason};
 use jiff::Timestamp;
 
 use super::world::{Known, RolloutView};
-use super::{AssignmentView, ResultKind};
+use super::{AssignmentView, ResultKind, stops};
 
 /// How a cluster stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,12 +75,12 @@ fn of_task(
                 detail,
             });
         }
-        Some((ResultKind::WouldUpgrade, _)) => return capped(world, task),
+        Some((ResultKind::WouldUpgrade, _)) => return capped(world, cluster, task),
         None => {}
     }
     match task.reports.refused.filter(|_| ours) {
         // Nothing is wrong with the release: the operator of the cluster has not given leave.
-        Some(Reason::ModeObserve) => return capped(world, task),
+        Some(Reason::ModeObserve) => return capped(world, cluster, task),
         Some(reason) => {
             let detail = format!("epoch {} was refused: {reason}", task.epoch);
             return Some(Standing::Failed {
@@ -99,8 +99,12 @@ fn of_task(
     })
 }
 
-fn capped(world: &Known<'_>, task: &AssignmentView) -> Option<Standing> {
-    (world.now < task.expires).then_some(Standing::Capped { until: task.expires })
+/// It stays with the agent until it ends, unless it is taken back.
+fn capped(world: &Known<'_>, cluster: &ClusterName, task: &AssignmentView) -> Option<Standing> {
+    let lies_there = task.action == Action::Upgrade
+        && world.now < task.expires
+        && stops::taken_back(world, cluster, task).is_none();
+    lies_there.then_some(Standing::Capped { until: task.expires })
 }
 
 /// A cluster that was upgraded stays done until its agent says that it is unhealthy.

@@ -18,7 +18,7 @@ pub(super) fn plan(world: &Known<'_>, plan: &mut Plan) {
             ordinal: previous.ordinal,
         };
         if !world.restarts.contains(&halted) {
-            let detail = format!("{halted} was halted; it is not begun again unless a person asks");
+            let detail = format!("{halted} was halted; this version is not begun again, a newer one is");
             return plan.wait(Scope::Rollout, Reason::ClusterUnhealthy, detail);
         }
     }

@@ -1,8 +1,12 @@
 //! Taking back what was asked but not begun: when the mode falls back to Observe, the ALLOW is gone, the
-//! cluster runs something else, or the rollout is over. What an agent has accepted goes on: half an upgrade
-//! is worse than a whole one, and the agent checks the mode itself.
+//! cluster runs something else or left the fleet, or the rollout is over. What an agent has accepted goes on:
+//! half an upgrade is worse than a whole one, and the agent checks the mode itself.
+//!
+//! That an agent said no changes nothing: what lies there unexpired could be carried out when it looks again.
+//! While its rollout goes on, one whose agent is capped stays until it ends; a refusal for any other reason
+//! halts the rollout, and is taken back then.
 
-use domain::{Action, ClusterName, Mode, Reason};
+use domain::{ClusterName, Mode, Reason};
 
 use super::AssignmentView;
 use super::steps::{Plan, Step, StopDraft};
@@ -10,10 +14,7 @@ use super::world::Known;
 
 pub(super) fn plan(world: &Known<'_>, plan: &mut Plan) {
     for (cluster, task) in &world.assignments {
-        if task.action == Action::Stop || task.reports.accepted || !task.in_work(world.now) {
-            continue;
-        }
-        if let Some((reason, detail)) = objection(world, cluster, task) {
+        if let Some((reason, detail)) = taken_back(world, cluster, task) {
             let draft = StopDraft {
                 cluster: cluster.clone(),
                 stops: task.epoch,
@@ -23,6 +24,30 @@ pub(super) fn plan(world: &Known<'_>, plan: &mut Plan) {
             plan.steps.push(Step::Stop(draft));
         }
     }
+}
+
+/// Why an assignment is taken back, if it is to be.
+pub(super) fn taken_back(
+    world: &Known<'_>,
+    cluster: &ClusterName,
+    task: &AssignmentView,
+) -> Option<(Reason, String)> {
+    (task.may_still_begin(world.now) && !halts(world, cluster, task))
+        .then(|| objection(world, cluster, task))
+        .flatten()
+}
+
+/// Whether it is a failure of the rollout that goes on: it is counted first.
+fn halts(world: &Known<'_>, cluster: &ClusterName, task: &AssignmentView) -> bool {
+    let counted = task
+        .reports
+        .refused
+        .is_some_and(|reason| reason != Reason::ModeObserve)
+        && task.reports.result.is_none();
+    let running = world
+        .active()
+        .is_some_and(|rollout| *rollout.key() == task.rollout);
+    counted && running && world.member(cluster).is_some()
 }
 
 /// Why an assignment that was not begun must not be.

@@ -47,6 +47,8 @@ pub struct Reports {
     pub result: Option<TaskResult>,
     /// The stop was acknowledged: nothing was begun, or nothing is going on any more.
     pub stopped: bool,
+    /// It was taken back after the agent had said no: nothing was begun then, so it holds no place.
+    pub declined: bool,
 }
 
 /// How a task ended.
@@ -71,10 +73,29 @@ impl AssignmentView {
     /// Folds the next assignment of a cluster onto the one before it.
     #[must_use]
     pub fn next(previous: Option<&Self>, assignment: &Assignment) -> Self {
+        let stops = assignment.action == Action::Stop;
+        let taken_back =
+            previous.filter(|previous| stops && previous.said_no() && previous.is_repeated_by(assignment));
         let continued = previous.filter(|previous| previous.is_continued_by(assignment));
+        let reports = match (taken_back, continued) {
+            // The no is answered by the stop. What else the agent says about the task still counts.
+            (Some(previous), _) => Reports {
+                accepted: previous.reports.accepted,
+                applied: previous.reports.applied,
+                declined: true,
+                ..Reports::default()
+            },
+            (None, Some(previous)) => Reports {
+                declined: previous.reports.declined && stops,
+                ..previous.reports.clone()
+            },
+            (None, None) => Reports::default(),
+        };
         Self {
             epoch: assignment.epoch,
-            task: continued.map_or(assignment.epoch, |previous| previous.task),
+            task: taken_back
+                .or(continued)
+                .map_or(assignment.epoch, |previous| previous.task),
             rollout: assignment.rollout.clone(),
             target: assignment.target.clone(),
             baseline: assignment.baseline.clone(),
@@ -82,9 +103,7 @@ impl AssignmentView {
             action: assignment.action,
             issued: assignment.issued,
             expires: assignment.expires,
-            reports: continued
-                .map(|previous| previous.reports.clone())
-                .unwrap_or_default(),
+            reports,
         }
     }
 
@@ -126,18 +145,41 @@ impl AssignmentView {
             && reports.result.is_none()
             && reports.refused.is_none()
             && !reports.stopped
-            && (reports.accepted || now < self.expires)
+            && (reports.accepted || (!reports.declined && now < self.expires))
+    }
+
+    /// Whether the agent may still carry it out without having begun: also where it said no, since what kept
+    /// it from it may be gone when it looks again (its own cap raised, a restart).
+    pub(super) fn may_still_begin(&self, now: Timestamp) -> bool {
+        let reports = &self.reports;
+        let over = matches!(reports.result.map(|result| result.kind), Some(ResultKind::Finished(_)));
+        self.mode == Mode::Enforce
+            && self.action == Action::Upgrade
+            && !(reports.accepted || reports.stopped || over)
+            && now < self.expires
+    }
+
+    /// Whether the agent answered that it does not carry it out: a refusal, or a dry run in its place.
+    fn said_no(&self) -> bool {
+        let result = self.reports.result.map(|result| result.kind);
+        match result {
+            Some(ResultKind::WouldUpgrade) => true,
+            Some(ResultKind::Finished(_)) => false,
+            None => self.reports.refused.is_some(),
+        }
     }
 
     /// Whether the next assignment asks for the same thing: a renewal, a stop, or a stop taken back before
     /// the agent had seen it.
     fn is_continued_by(&self, next: &Assignment) -> bool {
+        self.is_repeated_by(next) && self.reports.refused.is_none() && self.reports.result.is_none()
+    }
+
+    fn is_repeated_by(&self, next: &Assignment) -> bool {
         self.rollout == next.rollout
             && self.target == next.target
             && self.baseline == next.baseline
             && self.mode == next.mode
             && !self.reports.stopped
-            && self.reports.refused.is_none()
-            && self.reports.result.is_none()
     }
 }

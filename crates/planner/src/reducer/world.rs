@@ -91,16 +91,13 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// The mode that holds for a member: what a person said for its wave or for itself, under its cap. The
-    /// agent has a cap of its own, which is not known here.
+    /// The mode that holds for a member, under its cap: what a person said for the cluster itself, else what
+    /// was said for its wave, else Observe. The agent has a cap of its own, which is not known here.
     #[must_use]
     pub fn of(&self, wave: Option<&str>, member: &ClusterMember) -> Mode {
-        let wave = wave
-            .and_then(|wave| self.waves.get(wave))
-            .copied()
-            .unwrap_or_default();
-        let cluster = self.clusters.get(&member.cluster).copied().unwrap_or_default();
-        wave.max(cluster).min(member.max_mode)
+        let of_wave = || self.waves.get(wave?);
+        let said = self.clusters.get(&member.cluster).or_else(of_wave);
+        said.copied().unwrap_or_default().min(member.max_mode)
     }
 }
 

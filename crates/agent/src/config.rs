@@ -6,6 +6,7 @@ use std::time::Duration;
 
 pub use attest::keys::KeyError;
 use attest::{PublicKey, Role, SigningKey};
+use bus::config::{NatsConfig, TrustConfig};
 use domain::{ClusterName, Mode};
 use runtime::config::{Invalid, Validate};
 use serde::{Deserialize, Serialize};
@@ -63,31 +64,6 @@ pub struct PolicyConfig {
     pub digest: Option<String>,
 }
 
-/// How to reach NATS.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NatsConfig {
-    /// `nats://host:port` or `tls://host:port`.
-    pub url: String,
-    /// A `.creds` file.
-    #[serde(default)]
-    pub credentials: Option<PathBuf>,
-    /// PEM of the certificate authority.
-    #[serde(default)]
-    pub root_certificate: Option<PathBuf>,
-}
-
-/// The pinned root key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrustConfig {
-    /// File with the root's public key (PEM).
-    pub root_key: PathBuf,
-    /// The lowest version of the trust bundle that is accepted.
-    #[serde(default = "first")]
-    pub lowest_bundle: u64,
-}
-
 /// How often things are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -125,10 +101,6 @@ fn all_roles() -> Vec<String> {
     [Role::Verifier, Role::Scanner, Role::Policy, Role::Controller]
         .map(|role| role.name().to_owned())
         .into()
-}
-
-const fn first() -> u64 {
-    1
 }
 
 fn invalid(key: &str, found: impl Into<String>, expected: &str, remedy: &str) -> Invalid {
@@ -214,15 +186,7 @@ impl Config {
     /// What the bus connects with.
     #[must_use]
     pub fn nats(&self) -> bus::connection::Settings {
-        use bus::connection::Credentials;
-        let file = self.nats.credentials.clone();
-        bus::connection::Settings {
-            url: self.nats.url.clone(),
-            name: format!("cluster-agent {}", self.cluster),
-            credentials: file.map_or(Credentials::None, Credentials::File),
-            root_certificate: self.nats.root_certificate.clone(),
-            inbox_prefix: None,
-        }
+        self.nats.settings(&format!("cluster-agent {}", self.cluster))
     }
 }
 

@@ -73,11 +73,17 @@ mod tests {
         let nats: NatsConfig = serde_json::from_str(r#"{"url": "nats://h:1"}"#).unwrap();
         assert_eq!(nats, NatsConfig::open("nats://h:1"));
         let settings = nats.settings("agent edge-1");
-        assert_eq!((settings.url.as_str(), settings.name.as_str()), ("nats://h:1", "agent edge-1"));
+        assert_eq!(
+            (settings.url.as_str(), settings.name.as_str()),
+            ("nats://h:1", "agent edge-1")
+        );
         assert_eq!(settings.credentials, Credentials::None);
         let file = r#"{"url": "u", "credentials": "/a.creds"}"#;
         let nats: NatsConfig = serde_json::from_str(file).unwrap();
-        assert_eq!(nats.settings("n").credentials, Credentials::File("/a.creds".into()));
+        assert_eq!(
+            nats.settings("n").credentials,
+            Credentials::File("/a.creds".into())
+        );
         assert!(serde_json::from_str::<NatsConfig>(r#"{"url": "u", "user": "x"}"#).is_err());
     }
 }

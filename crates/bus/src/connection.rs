@@ -98,6 +98,19 @@ impl ConnectError {
 /// # Errors
 /// If the server can't be reached now, or does not let us in.
 pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
+    open(settings, options(settings).await?).await
+}
+
+/// As [`connect`], for somebody who has work to do before the server is there: comes back at once, and goes
+/// on trying behind.
+///
+/// # Errors
+/// If the credentials can't be read.
+pub async fn connect_when_possible(settings: &Settings) -> Result<Client, ConnectError> {
+    open(settings, options(settings).await?.retry_on_initial_connect()).await
+}
+
+async fn options(settings: &Settings) -> Result<ConnectOptions, ConnectError> {
     let mut options = match &settings.credentials {
         Credentials::None => ConnectOptions::new(),
         Credentials::Password { user, password } => {
@@ -125,6 +138,10 @@ pub async fn connect(settings: &Settings) -> Result<Client, ConnectError> {
     if let Some(prefix) = &settings.inbox_prefix {
         options = options.custom_inbox_prefix(prefix);
     }
+    Ok(options)
+}
+
+async fn open(settings: &Settings, options: ConnectOptions) -> Result<Client, ConnectError> {
     let addresses: Vec<&str> = settings.url.split(',').map(str::trim).collect();
     let connected = options.connect(addresses.as_slice()).await;
     connected.map_err(|source| ConnectError::Connect {

@@ -28,7 +28,7 @@ pub mod worker;
 #[cfg(test)]
 mod fixture;
 
-pub use connection::connect;
+pub use connection::{connect, connect_when_possible};
 pub use jetstream::JetStreamLog;
 pub use journal::{Journal, Turn, Written};
 pub use judge::{Invalid, Judge, Schema};

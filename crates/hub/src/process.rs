@@ -78,23 +78,39 @@ impl Host {
     pub async fn serve(mut self, listener: tokio::net::TcpListener) -> Result<(), HostError> {
         let serving = runtime::grpc::serve(
             listener,
-            self.grpc.services(),
+            std::mem::take(&mut self.grpc).services(),
             self.ready.clone(),
             self.shutdown.clone(),
         );
         tokio::pin!(serving);
         let ended = tokio::select! {
-            served = &mut serving => return served.map_err(HostError::Grpc),
+            served = &mut serving => {
+                self.drain().await;
+                return served.map_err(HostError::Grpc);
+            }
             Some(ended) = self.tasks.join_next() => ended,
         };
         if self.shutdown.is_requested() {
-            return serving.await.map_err(HostError::Grpc);
+            let served = serving.await.map_err(HostError::Grpc);
+            self.drain().await;
+            return served;
         }
         self.shutdown.request();
         let _drained = serving.await;
         match ended {
             Ok(name) => Err(HostError::Ended(name)),
             Err(source) => Err(HostError::Panicked(source)),
+        }
+    }
+}
+
+impl Host {
+    /// Lets the parts end what they are at: they have heard the stop.
+    async fn drain(&mut self) {
+        let shutdown = self.shutdown.clone();
+        let parts = async { while self.tasks.join_next().await.is_some() {} };
+        if shutdown.drained(parts).await.is_none() {
+            tracing::warn!("parts were still at work when the drain's time was over");
         }
     }
 }
@@ -161,10 +177,7 @@ impl<T> Logged for ServiceConfig<T> {
 }
 
 /// The `main` of a service that is alone in its process: `NAME [--config FILE] [--print-config]`.
-pub fn main<T, E>(
-    name: &'static str,
-    start: impl AsyncFnOnce(Hub, T, &mut Host) -> Result<(), E>,
-) -> ExitCode
+pub fn main<T, E>(name: &'static str, start: impl AsyncFnOnce(Hub, T, &mut Host) -> Result<(), E>) -> ExitCode
 where
     T: DeserializeOwned + Serialize,
     E: std::error::Error,

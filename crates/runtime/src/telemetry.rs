@@ -11,6 +11,7 @@
 mod context;
 mod ids;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -134,7 +135,9 @@ pub fn init(service_name: &str, config: &TelemetryConfig) -> Result<Telemetry, T
         None => provider(service_name),
     };
     let provider = builder.build();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Colours are for a person at a terminal; in a file they stand between a field and its value.
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     let lines = match config.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -18,14 +18,11 @@ const IO: [&str; 12] = [
 ];
 
 /// Where the environment is read beside `crates/runtime/src/config*`, and why.
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
     ("crates/runtime/src/process.rs", "arguments of a process, for every `main`"),
-    ("crates/testkit/src/manifests", "where the test data lies; for tests and the lab alone"),
-    ("crates/agent/src/memory.rs", "the temp folder, in a unit test"),
-    ("services/audit-log/src/main.rs", "its arguments"),
+    ("crates/testkit/src/manifests.rs", "where the test data lies; for tests and the lab alone"),
     ("services/fluxgate/src/main.rs", "its arguments"),
     ("services/fluxgate/src/dev/nats.rs", "its own path, to be the tether of nats-server"),
-    ("services/fluxgate/src/tests", "whether the pages are to be written, in a unit test"),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -126,6 +123,11 @@ fn sigstore() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a file says outside its unit tests.
+fn product(text: &str) -> &str {
+    text.split_once("#[cfg(test)]").map_or(text, |(product, _tests)| product)
+}
+
 /// Every source below a folder of the workspace, by its path from there.
 fn sources(folder: &str) -> anyhow::Result<Vec<(String, String)>> {
     let (mut todo, mut found) = (vec![root().join(folder)], Vec::new());
@@ -147,7 +149,7 @@ fn environment() -> anyhow::Result<()> {
     let (mut readers, mut used) = (Vec::new(), BTreeSet::new());
     for folder in ["crates", "services"] {
         for (name, text) in sources(folder)? {
-            let own = name.contains("/src/");
+            let (own, text) = (name.contains("/src/") && !name.contains("/tests"), product(&text));
             let reads = own && (text.contains("std::env") || text.contains("env::var"));
             if !reads || name.starts_with("crates/runtime/src/config") {
                 continue;

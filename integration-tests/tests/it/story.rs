@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use domain::Component;
+use domain::{Component, Reason};
 use integration_tests::lab::Lab;
 use integration_tests::stage::{COMING, Hub, Plan, Site, Stage, TWO};
 use testkit::factory::{Published, ReleaseSpec};
@@ -97,13 +97,23 @@ pub(crate) async fn completed(hub: &Hub) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The agent's log has this text after the first `from` bytes.
-pub(crate) async fn agent_says(site: &Site, from: usize, text: &str) -> anyhow::Result<()> {
+/// The agent's log has one of these texts after the first `from` bytes.
+async fn agent_says(site: &Site, from: usize, texts: &[String]) -> anyhow::Result<()> {
     let said = || site.agent_log().get(from..).unwrap_or_default().to_owned();
-    let what = format!("{text} in the log of {}'s agent", site.name);
-    eventually(&what, async || Ok(said().contains(text).then_some(())))
-        .await
-        .with_context(|| format!("the log ends: {}", tail(&said())))
+    let what = format!("{} in the log of {}'s agent", texts.join(" or "), site.name);
+    let look = async || Ok(texts.iter().any(|text| said().contains(text)).then_some(()));
+    eventually(&what, look).await.with_context(|| format!("the log ends: {}", tail(&said())))
+}
+
+/// The agent refuses for this reason: by a report where the assignment is genuine, else by an alarm.
+pub(crate) async fn agent_refuses(site: &Site, from: usize, reason: Reason) -> anyhow::Result<()> {
+    let texts = [format!("Refused({reason:?})"), format!("reason={reason} ")];
+    agent_says(site, from, &texts).await
+}
+
+/// The agent begins to carry out what it was given.
+pub(crate) async fn agent_accepts(site: &Site, from: usize) -> anyhow::Result<()> {
+    agent_says(site, from, &["kind=Accepted".to_owned()]).await
 }
 
 fn tail(text: &str) -> String {

@@ -4,9 +4,6 @@
 //! holds leaves, tree, payloads and blobs and writes what outsiders check, `grpc` answers questions. While
 //! anything speaks against the ledger its signed status says so, and nobody starts an upgrade.
 //!
-//! A process of its own is started by [`run`]. A process with more services opens [`Service`] with its own
-//! [`Deps`], serves [`grpc::server`] and runs [`Service::run`].
-//!
 //! Deliberately not here: whether a statement is valid. The ledger keeps what was said, not what counts.
 
 pub mod config;
@@ -18,22 +15,11 @@ pub mod service;
 
 use std::sync::Arc;
 
-use tonic::service::Routes;
-
-use attest::SigningKey;
-use attest::keys::KeyError;
-use bus::JetStreamLog;
-use bus::blobs::Blobs;
-use bus::buckets::Values;
-use bus::connection::ConnectError;
-use bus::streams::Bucket;
-use runtime::grpc::{GrpcError, Services};
-use runtime::listen::{ListenError, bind};
-use runtime::ops::{Ops, OpsError};
+use hub::{Host, Hub};
+use runtime::config::{Invalid, Validate as _};
 use runtime::secret::SecretError;
-use runtime::{Clock, SecretFile, Shutdown};
 
-pub use config::Config;
+pub use config::Settings;
 use ledger::note::NoteError;
 pub use ledger::{Ledger, LedgerError, NoteKey, NoteVerifier};
 pub use service::{Deps, Pace, Service};
@@ -41,113 +27,47 @@ pub use service::{Deps, Pace, Service};
 /// Name of the service, of its binary.
 pub const NAME: &str = "audit-log";
 
-/// Why the service does not start, or ended by itself.
+/// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A key file can't be read.
-    #[error("reading a key file")]
-    Secret(#[from] SecretError),
-    /// The role's key is none.
-    #[error("reading ledger.key")]
-    Key(#[source] KeyError),
+pub enum StartError {
+    /// A setting is not of its kind.
+    #[error("reading the settings")]
+    Settings(#[source] Invalid),
+    /// The file of the log's key can't be read.
+    #[error("reading service.note_key")]
+    Secret(#[source] SecretError),
     /// The log's key is none.
-    #[error("reading ledger.note_key")]
+    #[error("reading the key in service.note_key")]
     NoteKey(#[source] NoteError),
-    /// A port can't be used.
-    #[error("opening a port")]
-    Listen(#[from] ListenError),
-    /// NATS can't be reached.
-    #[error("connecting to NATS")]
-    Connect(#[from] ConnectError),
     /// The ledger does not open.
     #[error("opening the ledger")]
-    Ledger(#[from] LedgerError),
-    /// gRPC could not be served.
-    #[error("serving gRPC")]
-    Grpc(#[from] GrpcError),
-    /// The operations port could not be served.
-    #[error("serving the operations port")]
-    Ops(#[from] OpsError),
+    Ledger(#[source] LedgerError),
 }
 
-impl RunError {
-    /// Whether starting again may succeed without anyone changing anything.
-    #[must_use]
-    pub fn retryable(&self) -> bool {
-        match self {
-            Self::Secret(error) => error.retryable(),
-            Self::Listen(error) => error.retryable(),
-            Self::Connect(error) => error.retryable(),
-            Self::Ledger(error) => error.retryable(),
-            Self::Grpc(error) => error.retryable(),
-            Self::Ops(error) => error.retryable(),
-            Self::Key(_) | Self::NoteKey(_) => false,
-        }
-    }
-}
-
-/// Runs the service alone in its process until the stop.
+/// Starts the service on a host.
 ///
 /// # Errors
-/// If it can't start, or a port can't be served any more.
-pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
-    let ports = (bind(config.grpc.listen).await?, bind(config.ops.listen).await?);
-    let service = Service::open(deps(&config).await?).await?;
-    let ops = Ops::default();
-    let open = ops.ready.condition("audit-log/ledger");
-    open.set(true);
-    let services = Services {
-        routes: routes(&service),
-        names: vec![grpc::NAME.to_owned()],
-        descriptor_sets: &[wire::DESCRIPTOR_SET],
-    };
-    tracing::info!(grpc = ?ports.0.local_addr().ok(), ops = ?ports.1.local_addr().ok(), "ledger is open");
-    let ready = ops.ready.clone();
-    let (served, operated, ()) = tokio::join!(
-        stopping(
-            &shutdown,
-            runtime::grpc::serve(ports.0, services, ready, shutdown.clone())
-        ),
-        stopping(&shutdown, runtime::ops::serve(ports.1, ops, shutdown.clone())),
-        stopping(&shutdown, service.run(shutdown.clone())),
-    );
-    served?;
-    Ok(operated?)
-}
-
-/// The gRPC service of an opened service, alone.
-#[must_use]
-pub fn routes(service: &Service) -> Routes {
-    Routes::new(grpc::server(service.clone()))
-}
-
-/// A part whose end is the end of all.
-async fn stopping<T>(shutdown: &Shutdown, part: impl Future<Output = T>) -> T {
-    let output = Box::pin(part).await;
-    shutdown.request();
-    output
-}
-
-/// Reads the keys and connects.
-async fn deps(config: &Config) -> Result<Deps, RunError> {
-    let ledger = &config.ledger;
-    let signer = SigningKey::from_pem(&text(&ledger.key)?).map_err(RunError::Key)?;
-    let note_key = NoteKey::from_pem(&ledger.origin, &text(&ledger.note_key)?).map_err(RunError::NoteKey)?;
-    let client = bus::connect(&config.nats.settings()).await?;
-    Ok(Deps {
-        log: Arc::new(JetStreamLog::new(&client)),
-        blobs: Arc::new(Blobs::new(&client)),
-        board: Arc::new(Values::new(&client, Bucket::Status)),
-        signer: Arc::new(signer),
+/// If a setting or a key is none, or the ledger does not open.
+pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
+    settings.validate().map_err(StartError::Settings)?;
+    let secret = settings.note_key.read().map_err(StartError::Secret)?;
+    // What is no text is no PEM either.
+    let text = String::from_utf8_lossy(secret.expose()).into_owned();
+    let note_key = NoteKey::from_pem(&settings.origin, &text).map_err(StartError::NoteKey)?;
+    let deps = Deps {
+        log: hub.log,
+        blobs: Arc::new(hub.blobs),
+        board: Arc::new(hub.status),
+        signer: hub.key,
         note_key,
-        clock: Clock::system(),
-        state: ledger.state.clone(),
-        monitoring_url: ledger.monitoring_url.clone(),
+        clock: hub.clock,
+        state: settings.ledger,
+        monitoring_url: settings.monitoring_url,
         pace: Pace::default(),
-    })
-}
-
-/// A key file as text; what is no text is no PEM either.
-fn text(file: &SecretFile) -> Result<String, SecretError> {
-    Ok(String::from_utf8_lossy(file.read()?.expose()).into_owned())
+    };
+    let service = Service::open(deps).await.map_err(StartError::Ledger)?;
+    host.grpc.add(grpc::server(service.clone()));
+    let shutdown = host.shutdown.clone();
+    host.spawn(NAME, async move { service.run(shutdown).await });
+    Ok(())
 }

@@ -14,6 +14,7 @@ pub mod report;
 mod reread;
 pub mod soundness;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,7 +87,8 @@ pub struct Pace {
     pub durability: Duration,
     /// After a failure.
     pub retry: Duration,
-    /// How long events may take from the stream into the ledger, and the stream to answer.
+    /// How long any event may take from the stream into the ledger, however many others arrive, and the
+    /// stream to answer.
     pub lag: Duration,
 }
 
@@ -118,10 +120,12 @@ struct Shared {
     progress: Mutex<Progress>,
 }
 
-/// When the ledger last grew or was known to be complete, and its size then.
+/// What the stream was seen to hold, and the ledger does not yet.
 struct Progress {
-    size: u64,
-    time: Timestamp,
+    /// Last sequences that are not in the ledger, and when each was seen; rising.
+    due: VecDeque<(Timestamp, u64)>,
+    /// When the stream last answered.
+    answered: Timestamp,
 }
 
 impl Shared {
@@ -179,8 +183,8 @@ impl Service {
                 pace: deps.pace,
                 soundness,
                 progress: Mutex::new(Progress {
-                    size: held,
-                    time: deps.clock.now(),
+                    due: VecDeque::new(),
+                    answered: deps.clock.now(),
                 }),
             }),
         })

@@ -2,19 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agent::cluster::{Cluster, ClusterError};
 use agent::run::Parts;
 use agent::{Agent, Config, memory};
 use runtime::config::Invalid;
-use runtime::errors::chain;
 use runtime::{Clock, Shutdown};
 
 /// Name of the binary.
 pub const NAME: &str = "cluster-agent";
-
-const RECONNECT: Duration = Duration::from_secs(1);
 
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +42,15 @@ pub enum StartError {
     /// The agent can't remember.
     #[error("opening the agent's memory")]
     Memory(#[source] memory::MemoryError),
+    /// The credentials for NATS can't be read.
+    #[error("preparing the connection to NATS")]
+    Nats(#[source] bus::connection::ConnectError),
     /// The API server can't be used.
     #[error("using the API server")]
     Cluster(#[source] ClusterError),
 }
 
-/// Runs an agent until the stop. `print_key` is given the fingerprint that the fleet's file needs.
+/// Runs an agent until the stop. It logs the fingerprint of its key, which the fleet's file needs.
 ///
 /// # Errors
 /// If what it needs is missing or broken. NATS is waited for.
@@ -77,9 +76,10 @@ pub async fn run(config: Config, clock: Clock, shutdown: Shutdown) -> Result<(),
     let cluster = Cluster::connect(kubeconfig.as_deref())
         .await
         .map_err(StartError::Cluster)?;
-    let Some(client) = connect(&config, &shutdown).await else {
-        return Ok(());
-    };
+    // A begun task goes on without the hub: the agent does not wait for NATS.
+    let client = bus::connect_when_possible(&config.nats())
+        .await
+        .map_err(StartError::Nats)?;
     let parts = Parts {
         demands: config.demands(root).map_err(StartError::Config)?,
         tolerate: config.tolerate.clone(),
@@ -94,18 +94,4 @@ pub async fn run(config: Config, clock: Clock, shutdown: Shutdown) -> Result<(),
     // Boxed: an agent is large, and there is one.
     Box::pin(Agent::new(parts).map_err(StartError::Memory)?.run()).await;
     Ok(())
-}
-
-/// The connection to NATS; an agent may be started before the hub. `None` if the stop came first.
-async fn connect(config: &Config, shutdown: &Shutdown) -> Option<agent::run::Client> {
-    loop {
-        match bus::connect(&config.nats()).await {
-            Ok(client) => return Some(client),
-            Err(error) => tracing::warn!(error = %chain(&error), "NATS can't be reached; trying again"),
-        }
-        tokio::select! {
-            () = shutdown.requested() => return None,
-            () = tokio::time::sleep(RECONNECT) => {}
-        }
-    }
 }

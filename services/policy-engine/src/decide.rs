@@ -1,8 +1,10 @@
 //! Evaluating and publishing.
 
+use attest::Role;
 use bus::blobs::BlobError;
 use bus::journal::JournalError;
 use bus::{Fact, Turn, ViewError, subject};
+use domain::decision::PolicyId;
 use domain::trace::TraceId;
 use domain::{Decision, Digest, Outcome};
 use hub::{HubError, LedgerState};
@@ -40,19 +42,26 @@ struct Case<'a> {
     release: &'a Release,
     baseline: &'a InUse,
     ledger: &'a Ledger,
-    verified: Vec<Verified>,
+    verified: &'a [Verified],
+    /// The sequence that was folded when gathering began: nothing newer is sure to be among the inputs.
+    as_of: u64,
 }
 
 /// When a decision was made, and under what.
 struct At {
     now: Timestamp,
-    as_of: u64,
     demo: bool,
 }
 
 impl Engine {
-    /// Decides about every release for every policy and every baseline in use.
+    /// Decides about every release for every policy and every baseline in use. A decision that can't be made
+    /// is logged and keeps none of the others from being made.
+    ///
+    /// # Errors
+    /// If what the decisions rest on can't be read.
     pub(crate) async fn decide_all(&self) -> Result<(), DecideError> {
+        // Before anything is read: what is folded later may be among the inputs or not.
+        let as_of = self.hub.view.cursor();
         let (policies, releases, baselines) = (
             self.in_force().await?,
             self.releases().await?,
@@ -63,23 +72,29 @@ impl Engine {
             LedgerState::Unconfirmed(why) => Ledger::Unconfirmed { why },
         };
         for release in &releases {
+            // Where the release runs already, or something newer does, there is nothing to decide.
+            let below: Vec<_> = baselines
+                .values()
+                .filter(|baseline| baseline.is_below(&release.key))
+                .collect();
+            if below.is_empty() {
+                continue;
+            }
+            let contents = release.contents.as_ref().map(|(_, contents)| contents);
+            let verified = self.verify(&release.key, contents, &release.evidence, self.hub.clock.now());
             for policy in policies.values() {
-                // Where the release runs already, or something newer does, there is nothing to decide.
-                for baseline in baselines
-                    .values()
-                    .filter(|baseline| baseline.is_below(&release.key))
-                {
-                    let contents = release.contents.as_ref().map(|(_, contents)| contents);
-                    let verified =
-                        self.verify(&release.key, contents, &release.evidence, self.hub.clock.now());
-                    self.decide(&Case {
+                for baseline in &below {
+                    let case = Case {
                         policy,
                         release,
                         baseline,
                         ledger: &ledger,
-                        verified,
-                    })
-                    .await?;
+                        verified: &verified,
+                        as_of,
+                    };
+                    if let Err(error) = self.decide(&case).await {
+                        case.warn(&error);
+                    }
                 }
             }
         }
@@ -93,13 +108,15 @@ impl Engine {
         let evaluation = case.evaluate(now);
         let series = subject::decision(release, name, &case.baseline.baseline.key(), 1);
         let newest = self.hub.view.latest(series.series()).await?;
-        if !differs(&evaluation, case, newest.as_ref(), now) {
+        let orphaned = |fact: &Fact| self.hub.journal.is_orphaned(fact, Role::Policy);
+        let differs =
+            |newest: Option<&Fact>| differs(&evaluation, &case.policy.policy.id, newest, now, orphaned);
+        if !differs(newest.as_ref()) {
             return Ok(());
         }
         // Stored before it is named: a decision never rests on bytes that nobody has.
         let at = At {
             now,
-            as_of: self.hub.view.cursor(),
             demo: self.is_demo(),
         };
         let inputs = case.document(&at);
@@ -110,14 +127,13 @@ impl Engine {
             .await
             .map_err(|error| DecideError::Blob(release.clone(), error))?;
         let evaluate = |turn: Turn<'_>| {
-            differs(&evaluation, case, turn.newest, now)
-                .then(|| v1::Decision::from(&case.decision(&evaluation, digest, &at, turn)))
+            differs(turn.newest).then(|| v1::Decision::from(&case.decision(&evaluation, digest, &at, turn)))
         };
         let traceparent = TraceId::of_release(release).traceparent();
         let written = self
             .hub
             .journal
-            .series(series.series(), &traceparent, evaluate)
+            .series_as_of(series.series(), &traceparent, case.as_of, evaluate)
             .await;
         if let Some(bus::Written::Ours(fact)) =
             written.map_err(|error| DecideError::Journal(release.clone(), error))?
@@ -145,10 +161,17 @@ fn leading(evaluation: &Evaluation) -> Option<&domain::RuleResult> {
         .find(|rule| rule.outcome == evaluation.outcome)
 }
 
-/// Whether the answer is another one than the newest, or has to be renewed.
-fn differs(evaluation: &Evaluation, case: &Case<'_>, newest: Option<&Fact>, now: Timestamp) -> bool {
-    let Some(newest) = newest.and_then(|fact| wire::decode::<v1::Decision, Decision>(&fact.statement).ok())
-    else {
+/// Whether the answer is another one than the newest, or has to be renewed: its time runs out, or its key
+/// does not act any more (`orphaned`).
+fn differs(
+    evaluation: &Evaluation,
+    policy: &PolicyId,
+    newest: Option<&Fact>,
+    now: Timestamp,
+    orphaned: impl Fn(&Fact) -> bool,
+) -> bool {
+    let Some(fact) = newest else { return true };
+    let Ok(newest) = wire::decode::<v1::Decision, Decision>(&fact.statement) else {
         return true;
     };
     let reasons = |rules: &[domain::RuleResult]| -> Vec<_> {
@@ -157,17 +180,28 @@ fn differs(evaluation: &Evaluation, case: &Case<'_>, newest: Option<&Fact>, now:
             .map(|rule| (rule.rule.clone(), rule.outcome, rule.reason))
             .collect()
     };
-    let renew = evaluation.outcome == Outcome::Allow
-        && newest
+    let ends = || {
+        newest
             .valid_until
-            .is_none_or(|until| until < now + RENEW_WITHIN.min(ALLOW_LIFETIME));
+            .is_none_or(|until| until < now + RENEW_WITHIN.min(ALLOW_LIFETIME))
+    };
     newest.outcome != evaluation.outcome
-        || newest.policy != case.policy.policy.id
+        || newest.policy != *policy
         || reasons(&newest.rules) != reasons(&evaluation.rules)
-        || renew
+        || (evaluation.outcome == Outcome::Allow && (ends() || orphaned(fact)))
 }
 
 impl Case<'_> {
+    fn warn(&self, error: &DecideError) {
+        tracing::warn!(
+            release = %self.release.key,
+            policy = self.policy.policy.id.name,
+            baseline = %self.baseline.baseline.key(),
+            error = %runtime::errors::chain(error),
+            "a decision could not be made"
+        );
+    }
+
     fn evaluate(&self, now: Timestamp) -> Evaluation {
         let evidence: Vec<_> = self
             .release
@@ -180,7 +214,7 @@ impl Case<'_> {
             release: &self.release.key,
             contents: self.release.contents.as_ref().map(|(_, contents)| contents),
             summary: Some(&self.release.summary.1),
-            verified: &self.verified,
+            verified: self.verified,
             evidence: &evidence,
             baseline: &self.baseline.baseline,
             ledger: self.ledger,
@@ -218,7 +252,7 @@ impl Case<'_> {
             "baseline": named(&self.baseline.statement),
             "ledgerUnconfirmed": ledger,
             "now": at.now,
-            "asOf": at.as_of,
+            "asOf": self.as_of,
         });
         document.to_string().into_bytes()
     }
@@ -234,9 +268,12 @@ impl Case<'_> {
             decided: at.now,
             valid_until: evaluation.valid_until,
             wait_until: evaluation.wait_until,
-            as_of: at.as_of,
+            as_of: self.as_of,
             supersedes: turn.newest.map(|fact| fact.subject.to_string()),
             demo: at.demo,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,7 @@ struct Engine {
     trust: TrustRoot,
     /// The policies of this replica's files, as published; what counts is the log's.
     files: Vec<wire::PolicyDocument>,
+    begun: texts::Begun,
     verified: verify::Cache,
 }
 
@@ -88,6 +89,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         hub,
         trust,
         files,
+        begun: texts::Begun::default(),
         verified: verify::Cache::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&engine)));
@@ -101,13 +103,9 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
 
 impl Engine {
     async fn run(&self) {
-        let texts = self.publish_texts().await;
-        if let Err(error) = texts {
-            tracing::warn!(error = %runtime::errors::chain(&error), "policies could not be published");
-            return;
-        }
+        self.publish_texts().await;
         if let Err(error) = self.decide_all().await {
-            tracing::warn!(error = %runtime::errors::chain(&error), "not every decision could be made");
+            tracing::warn!(error = %runtime::errors::chain(&error), "no decision could be made");
         }
     }
 }

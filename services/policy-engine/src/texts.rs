@@ -1,9 +1,10 @@
 //! Policy texts on the log: replicas decide by the log's text, not by their own file's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use bus::journal::JournalError;
-use bus::{Area, Fact, Turn, ViewError, subject};
+use bus::{Area, Fact, Journal, Turn, ViewError, subject};
 use policy::Policy;
 use wire::policy::v1;
 
@@ -27,25 +28,63 @@ pub(crate) struct InForce {
     pub(crate) sequence: u64,
 }
 
+/// Publishes the text of one file, if it is for this process to do.
+async fn publish_text(
+    journal: &Journal,
+    file: &wire::PolicyDocument,
+    begun: &Begun,
+) -> Result<(), TextError> {
+    let name = &file.policy.name;
+    let series = subject::policy_text(name, 1);
+    let same = |fact: &Fact| document(fact).is_some_and(|found| found.policy == file.policy);
+    if begun.contains(name) && journal.view().series(series.series()).await?.iter().any(same) {
+        return Ok(());
+    }
+    let evaluate = |turn: Turn<'_>| (!turn.newest.is_some_and(same)).then(|| v1::PolicyText::from(file));
+    let published = journal.series(series.series(), "", evaluate).await;
+    published.map_err(|error| TextError::Journal(name.clone(), error))?;
+    begun.insert(name);
+    Ok(())
+}
+
 fn document(fact: &Fact) -> Option<wire::PolicyDocument> {
     wire::decode::<v1::PolicyText, _>(&fact.statement).ok()
 }
 
+/// The policies whose files this process has published since its start.
+#[derive(Debug, Default)]
+pub(crate) struct Begun(Mutex<BTreeSet<String>>);
+
+impl Begun {
+    fn contains(&self, name: &str) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name)
+    }
+
+    fn insert(&self, name: &str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+    }
+}
+
 impl Engine {
-    /// Publishes each file's text that is not the newest on the log.
-    pub(crate) async fn publish_texts(&self) -> Result<(), TextError> {
+    /// Publishes each file's text: once at the start where it is not the newest, for that is what an operator
+    /// restarts a service with another file for; afterwards only where the log has never had it. So replicas
+    /// with different files do not fight.
+    pub(crate) async fn publish_texts(&self) {
         for file in &self.files {
-            let name = &file.policy.name;
-            let series = subject::policy_text(name, 1);
-            let evaluate = |turn: Turn<'_>| {
-                let newest = turn.newest.and_then(document);
-                let same = newest.is_some_and(|newest| newest.policy == file.policy);
-                (!same).then(|| v1::PolicyText::from(file))
-            };
-            let published = self.hub.journal.series(series.series(), "", evaluate).await;
-            published.map_err(|error| TextError::Journal(name.clone(), error))?;
+            if let Err(error) = publish_text(&self.hub.journal, file, &self.begun).await {
+                tracing::warn!(
+                    policy = file.policy.name,
+                    error = %runtime::errors::chain(&error),
+                    "a policy could not be published"
+                );
+            }
         }
-        Ok(())
     }
 
     /// The policies in force, by name. A text on the log that this version can't read decides nothing.
@@ -72,3 +111,6 @@ impl Engine {
         Ok(policies)
     }
 }
+
+#[cfg(test)]
+mod tests;

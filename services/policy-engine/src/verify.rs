@@ -11,8 +11,8 @@ use policy::Verified;
 
 use crate::Engine;
 
-/// Results by digest of the evidence: the same bytes give the same answer. Only passed ones are kept: a
-/// failure is looked at again.
+/// Results by digest of the evidence: the same bytes give the same answer, a bad one too, as long as the
+/// process and with it the trust root lives.
 #[derive(Debug, Default)]
 pub(crate) struct Cache(Mutex<HashMap<(Digest, Artifact, Digest), Verified>>);
 
@@ -71,7 +71,7 @@ impl Engine {
             detail: verdict.detail,
             integrated_time: verdict.integrated_time,
         };
-        if let (true, Ok(mut cache)) = (passed, self.verified.0.lock()) {
+        if let Ok(mut cache) = self.verified.0.lock() {
             cache.insert(key, verified.clone());
         }
         verified

@@ -1,22 +1,30 @@
 //! Carrying out what the planner says: each step is one event, published under a name that follows from the
 //! step, so that doing it twice is doing it once.
+//!
+//! One step at a time: after each the log is read and planned again, so that a mode that was taken back in
+//! between, or a ledger that confirms no more, is seen before the next. A step that fails keeps no other from
+//! being carried out; it is tried again at the next look.
+
+use std::collections::BTreeSet;
 
 use bus::journal::JournalError;
 use bus::{Fact, Written, subject};
 use domain::trace::TraceId;
 use domain::{ClusterName, RolloutKey};
 use planner::reducer::Step;
+use runtime::errors::chain;
 use wire::rollout::v1;
 
 use crate::Controller;
 use crate::assign::AssignError;
 use crate::world::{Known, WorldError};
 
+/// Steps at one look; what is left is done at the next, which comes at once because the log has changed.
+const STEPS: usize = 64;
+
 /// Why a step was not carried out.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ActError {
-    #[error("reading the log")]
-    World(#[from] WorldError),
+enum ActError {
     #[error("publishing a step of rollout {0}")]
     Journal(RolloutKey, #[source] JournalError),
     #[error("assigning {0}")]
@@ -25,11 +33,17 @@ pub(crate) enum ActError {
 
 impl Controller {
     /// Plans, and carries out what is to be done now.
-    pub(crate) async fn move_on(&self) -> Result<(), ActError> {
-        let known = self.known().await?;
-        let plan = planner::plan(&known.world(&self.strategy));
-        for step in plan.steps {
-            self.carry_out(&known, step).await?;
+    pub(crate) async fn move_on(&self) -> Result<(), WorldError> {
+        let mut tried = BTreeSet::new();
+        for _ in 0..STEPS {
+            let known = self.known().await?;
+            let plan = planner::plan(&known.world(&self.strategy));
+            let Some((name, step)) = first_untried(plan.steps, &mut tried) else {
+                break;
+            };
+            if let Err(error) = self.carry_out(&known, step).await {
+                tracing::warn!(step = name, error = %chain(&error), "a step was not carried out; trying again");
+            }
         }
         Ok(())
     }
@@ -85,9 +99,68 @@ impl Controller {
     }
 }
 
+/// The first step that this look has not tried yet.
+fn first_untried(steps: Vec<Step>, tried: &mut BTreeSet<String>) -> Option<(String, Step)> {
+    let named = steps.into_iter().map(|step| (name(&step), step));
+    let mut untried = named.filter(|(name, _)| !tried.contains(name));
+    let next = untried.next()?;
+    tried.insert(next.0.clone());
+    Some(next)
+}
+
+/// What a step is about; the same at every look.
+fn name(step: &Step) -> String {
+    match step {
+        Step::Start(started) => format!("start {}", started.rollout),
+        Step::OpenWave(opened) => format!("open {} of {}", opened.wave, opened.rollout),
+        Step::BakeWave(baked) => format!("bake {} of {}", baked.wave, baked.rollout),
+        Step::Finish(finished) => format!("finish {}", finished.rollout),
+        Step::Assign(draft) => format!("assign {} to {}", draft.rollout, draft.cluster),
+        Step::Stop(draft) => format!("stop epoch {} of {}", draft.stops, draft.cluster),
+    }
+}
+
 fn log(rollout: &RolloutKey, written: &Written) {
     let Written::Ours(Fact { subject, .. }) = written else {
         return;
     };
     tracing::info!(rollout_id = %rollout, step = subject.step(), "rollout moved on");
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::rollout::{RolloutEnd, RolloutFinished};
+    use domain::{Epoch, Reason};
+    use planner::reducer::StopDraft;
+
+    use super::*;
+
+    fn stop(cluster: &str) -> Step {
+        Step::Stop(StopDraft {
+            cluster: cluster.parse().unwrap(),
+            stops: Epoch(1),
+            reason: Reason::Stopped,
+            detail: String::new(),
+        })
+    }
+
+    fn finish() -> Step {
+        Step::Finish(RolloutFinished {
+            rollout: "flux-v2.9.4-1".parse().unwrap(),
+            end: RolloutEnd::Halted,
+            detail: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_step_that_fails_keeps_no_other_from_being_carried_out() {
+        // Nothing that is tried succeeds, so that every plan is the same.
+        let plan = || vec![stop("a"), finish(), stop("b")];
+        let mut tried = BTreeSet::new();
+        let mut carried = Vec::new();
+        while let Some((_, step)) = first_untried(plan(), &mut tried) {
+            carried.push(step);
+        }
+        assert_eq!(carried, plan());
+    }
 }

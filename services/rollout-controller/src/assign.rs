@@ -90,7 +90,7 @@ impl Controller {
             expires: draft.expires,
             as_of: turn.as_of,
         };
-        self.publish(expected, draft, build).await
+        self.publish((known.as_of, expected), draft, build).await
     }
 
     /// Takes an assignment back: the next epoch repeats it with action STOP.
@@ -118,13 +118,14 @@ impl Controller {
             })
         };
         let traceparent = TraceId::of_rollout(&course.newest.rollout).traceparent();
-        let written = self.hub.journal.series(series.series(), &traceparent, stop).await;
-        written.map(|_written| ()).map_err(AssignError::Journal)
+        let journal = &self.hub.journal;
+        let written = journal.series_as_of(series.series(), &traceparent, known.as_of, stop);
+        written.await.map(|_written| ()).map_err(AssignError::Journal)
     }
 
     async fn publish(
         &self,
-        expected: Epoch,
+        (as_of, expected): (u64, Epoch),
         draft: &AssignDraft,
         build: impl Fn(Turn<'_>) -> Assignment + Send + Sync,
     ) -> Result<(), AssignError> {
@@ -134,12 +135,9 @@ impl Controller {
             (Epoch(turn.n.saturating_sub(1)) == expected).then(|| fleet::v1::Assignment::from(&build(turn)))
         };
         let traceparent = TraceId::of_rollout(&draft.rollout).traceparent();
-        let written = self
-            .hub
-            .journal
-            .series(series.series(), &traceparent, evaluate)
-            .await;
-        if let Some(Written::Ours(fact)) = written.map_err(AssignError::Journal)? {
+        let journal = &self.hub.journal;
+        let written = journal.series_as_of(series.series(), &traceparent, as_of, evaluate);
+        if let Some(Written::Ours(fact)) = written.await.map_err(AssignError::Journal)? {
             tracing::info!(cluster = %draft.cluster, rollout_id = %draft.rollout, mode = %draft.mode,
                 epoch = fact.subject.n(), "assigned");
         }

@@ -1,5 +1,6 @@
 //! What each agent reads: its newest assignment with every statement that it names, in the bucket
-//! `assignments`. A projection: written again whenever it differs, never backwards.
+//! `assignments`. A projection: written again whenever it differs, never backwards. Clusters that left the
+//! fleet have theirs too: it is how they learn that they are to begin nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,15 +14,24 @@ use domain::{Assignment, ClusterName};
 use runtime::errors::chain;
 
 use crate::Controller;
-use crate::world::Course;
+use crate::fold::Course;
 
 /// What this process wrote last; the bucket itself is compared every time.
 #[derive(Debug, Default)]
 pub(crate) struct Written(Mutex<BTreeMap<ClusterName, Bytes>>);
 
+impl Written {
+    /// Forgets everything: another replica may have written since.
+    pub(crate) fn forget(&self) {
+        if let Ok(mut written) = self.0.lock() {
+            written.clear();
+        }
+    }
+}
+
 /// Why an agent's assignment was not written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DossierError {
+enum DossierError {
     #[error("reading the view")]
     View(#[from] ViewError),
     #[error("writing the assignment of {0}")]
@@ -29,19 +39,22 @@ pub(crate) enum DossierError {
 }
 
 impl Controller {
-    /// Writes what differs, and wakes those agents.
-    pub(crate) async fn write_dossiers(&self) -> Result<(), DossierError> {
-        for member in self.members().await? {
-            let Some(course) = self.course(&member.cluster).await? else {
-                continue;
-            };
-            let Some(dossier) = self.dossier(&course).await? else {
-                continue;
-            };
-            self.write(&member.cluster, Bytes::from(dossier.to_bytes()))
-                .await?;
+    /// Writes what differs, and wakes those agents. One that can't be written holds up no other.
+    pub(crate) async fn write_dossiers(&self) -> Result<(), ViewError> {
+        let (courses, _) = self.folded().await?;
+        for (cluster, course) in &courses {
+            if let Err(error) = self.write_dossier(cluster, course).await {
+                tracing::warn!(%cluster, error = %chain(&error), "an agent's assignment could not be written");
+            }
         }
         Ok(())
+    }
+
+    async fn write_dossier(&self, cluster: &ClusterName, course: &Course) -> Result<(), DossierError> {
+        match self.dossier(course).await? {
+            Some(dossier) => self.write(cluster, Bytes::from(dossier.to_bytes())).await,
+            None => Ok(()),
+        }
     }
 
     async fn write(&self, cluster: &ClusterName, wanted: Bytes) -> Result<(), DossierError> {

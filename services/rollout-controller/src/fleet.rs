@@ -26,6 +26,13 @@ impl File {
             last: Mutex::new(None),
         }
     }
+
+    /// Forgets what was published: another replica may have published another file since.
+    pub(crate) fn forget(&self) {
+        if let Ok(mut last) = self.last.lock() {
+            *last = None;
+        }
+    }
 }
 
 /// Why membership could not be published.

@@ -29,6 +29,13 @@ impl Heartbeats {
         !older
     }
 
+    /// Forgets everything: another replica may have heard more since. The bucket knows.
+    pub(crate) fn forget(&self) {
+        if let Ok(mut known) = self.0.lock() {
+            known.clear();
+        }
+    }
+
     fn of(&self, cluster: &ClusterName) -> Option<Heartbeat> {
         self.0.lock().ok()?.get(cluster).cloned()
     }
@@ -46,14 +53,16 @@ pub(crate) fn read(envelope: &[u8], member: &ClusterMember) -> Option<Heartbeat>
 }
 
 impl Controller {
-    /// The newest heartbeat of each member; after a restart those of the bucket, verified again.
+    /// The newest heartbeat of each member. Where the agents are not heard here (after a restart, on a
+    /// standby) those of the bucket, verified again.
     pub(crate) async fn newest_heartbeats(
         &self,
         members: &[ClusterMember],
     ) -> BTreeMap<ClusterName, Heartbeat> {
         let mut newest = BTreeMap::new();
+        let hears = self.lease.is_held();
         for member in members {
-            if self.heartbeats.of(&member.cluster).is_none() {
+            if !hears || self.heartbeats.of(&member.cluster).is_none() {
                 match self.hub.heartbeats.get(member.cluster.as_str()).await {
                     Ok(Some(entry)) => {
                         if let Some(heartbeat) = read(&entry.value, member) {

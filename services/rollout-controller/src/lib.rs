@@ -2,8 +2,10 @@
 //! the agents say.
 //!
 //! On every change, and every few seconds: `fleet` (file to members) -> `world` (the log as the planner
-//! wants it) -> `planner::plan` (pure) -> `act` (publish each step) -> `dossiers` (what each agent reads).
-//! What agents send goes `submissions` -> the log.
+//! wants it, with what `fold` keeps of it) -> `planner::plan` (pure) -> `act` (publish the first step, look
+//! again) -> `dossiers` (what each agent reads). What agents send goes `submissions` -> the log.
+//!
+//! One replica does all that: the one that holds the `lease`. Every replica answers reads.
 //!
 //! Deliberately not here: whether a release may run (policy-engine), and any write to a cluster (agents).
 
@@ -13,8 +15,11 @@ mod act;
 mod assign;
 mod dossiers;
 mod fleet;
+mod fold;
 mod grpc;
 mod heartbeats;
+mod lease;
+mod modes;
 mod submissions;
 mod world;
 
@@ -55,8 +60,12 @@ pub enum StartError {
 #[derive(Debug)]
 struct Controller {
     hub: Hub,
+    lease: lease::Lease,
     strategy: Strategy,
     fleet: fleet::File,
+    fold: tokio::sync::Mutex<fold::Fold>,
+    /// Held while a mode is set.
+    setting: tokio::sync::Mutex<()>,
     heartbeats: heartbeats::Heartbeats,
     dossiers: dossiers::Written,
 }
@@ -78,25 +87,36 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
     let text = read(&settings.fleet)?;
     planner::Fleet::parse(&settings.fleet.display().to_string(), &text).map_err(StartError::Load)?;
     let controller = Arc::new(Controller {
+        lease: lease::Lease::new(hub.clock),
         hub,
         strategy,
+        fold: tokio::sync::Mutex::default(),
+        setting: tokio::sync::Mutex::default(),
         fleet: fleet::File::new(settings.fleet),
         heartbeats: heartbeats::Heartbeats::default(),
         dossiers: dossiers::Written::default(),
     });
     host.grpc.add(grpc::fleet::server(Arc::clone(&controller)));
     host.grpc.add(grpc::rollout::server(Arc::clone(&controller)));
-    let receiving = Arc::clone(&controller);
-    host.spawn(NAME, async move { submissions::receive(&receiving).await });
-    let hub = controller.hub.clone();
     host.spawn(NAME, async move {
-        hub.each_change(LOOK_AGAIN, || controller.run()).await
+        let Hub { status, shutdown, .. } = &controller.hub;
+        let work = || Box::pin(controller.act());
+        controller.lease.lead(status, shutdown, work).await;
     });
     Ok(())
 }
 
 impl Controller {
-    async fn run(&self) {
+    /// Everything that the active replica does, until the stop.
+    async fn act(self: &Arc<Self>) {
+        self.fleet.forget();
+        self.heartbeats.forget();
+        self.dossiers.forget();
+        let looking = self.hub.each_change(LOOK_AGAIN, || self.look());
+        tokio::join!(submissions::receive(self), looking);
+    }
+
+    async fn look(&self) {
         if let Err(error) = self.publish_fleet().await {
             tracing::warn!(error = %chain(&error), "the fleet could not be published");
         }

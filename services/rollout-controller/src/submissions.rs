@@ -11,7 +11,7 @@ use domain::fleet::{HealthReport, Report, ReportKind};
 use domain::{ClusterFacts, ClusterMember, Health, Reason};
 use jiff::SignedDuration;
 use runtime::errors::chain;
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use wire::fleet::v1;
 
 use crate::{Controller, heartbeats};
@@ -57,18 +57,20 @@ impl Refused {
     }
 }
 
-/// Receives until the stop.
+/// Receives until the stop; then answers what was taken. Dropped, it drops that too: the agents ask again.
 pub(crate) async fn receive(controller: &Arc<Controller>) {
+    let mut taken = JoinSet::new();
     loop {
         tokio::select! {
-            () = controller.hub.shutdown.requested() => return,
-            () = listen(controller) => tokio::time::sleep(PAUSE).await,
+            () = controller.hub.shutdown.requested() => break,
+            () = listen(controller, &mut taken) => tokio::time::sleep(PAUSE).await,
         }
     }
+    while taken.join_next().await.is_some() {}
 }
 
 /// Listens until the subscription ends. Agents are served side by side: one that is slow holds up no other.
-async fn listen(controller: &Arc<Controller>) {
+async fn listen(controller: &Arc<Controller>, taken: &mut JoinSet<()>) {
     let mut submissions = match Submissions::subscribe(&controller.hub.client).await {
         Ok(submissions) => submissions,
         Err(error) => {
@@ -76,16 +78,13 @@ async fn listen(controller: &Arc<Controller>) {
             return;
         }
     };
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(request) = submissions.next().await {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            return;
-        };
+        while taken.try_join_next().is_some() {}
+        if taken.len() >= AT_ONCE {
+            taken.join_next().await;
+        }
         let controller = Arc::clone(controller);
-        tokio::spawn(async move {
-            take(&controller, request).await;
-            drop(permit);
-        });
+        taken.spawn(async move { take(&controller, request).await });
     }
     tracing::warn!("the subscription to agents ended; opening it again");
 }

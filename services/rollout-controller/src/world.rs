@@ -1,20 +1,21 @@
 //! The log as the planner wants it. Nothing is decided here.
+//!
+//! Members alone have facts, health and heartbeats; courses are there for clusters that left the fleet too, so
+//! that what they were asked is taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{Area, Fact, ViewError, subject};
 use domain::decision::Outcome;
-use domain::fleet::{HealthReport, Heartbeat, Report};
-use domain::rollout::{RolloutFinished, RolloutStarted, WaveBaked, WaveOpened};
-use domain::{
-    Assignment, Baseline, ClusterFacts, ClusterMember, ClusterName, Decision, Epoch, Reason, Version,
-};
+use domain::fleet::{HealthReport, Heartbeat};
+use domain::{Baseline, ClusterFacts, ClusterMember, ClusterName, Decision, Reason, Version};
 use hub::{HubError, LedgerState};
 use jiff::Timestamp;
-use planner::reducer::{AssignmentView, DecisionView, FactsView, Modes, PreviousRollout, RolloutView, World};
+use planner::reducer::{DecisionView, FactsView, Modes, PreviousRollout, RolloutView, World};
 use wire::{fleet, policy, rollout, verification};
 
 use crate::Controller;
+use crate::fold::{Courses, Rollouts};
 
 /// Why the world is not known.
 #[derive(Debug, thiserror::Error)]
@@ -25,24 +26,17 @@ pub(crate) enum WorldError {
     Ledger(#[source] HubError),
 }
 
-/// A cluster's assignments: the newest one with its task, and everything that was said about it.
-#[derive(Debug, Clone)]
-pub(crate) struct Course {
-    pub(crate) view: AssignmentView,
-    pub(crate) newest: Assignment,
-    pub(crate) envelope: Fact,
-    pub(crate) reports: Vec<Report>,
-}
-
 /// Everything that the service decides by, owned.
 #[derive(Debug)]
 pub(crate) struct Known {
+    /// The view's cursor before anything below was read: what is decided by it names this sequence.
+    pub(crate) as_of: u64,
     pub(crate) members: Vec<ClusterMember>,
     pub(crate) facts: BTreeMap<ClusterName, (ClusterFacts, FactsView)>,
     pub(crate) decisions: Vec<DecisionView>,
     pub(crate) modes: Modes,
-    pub(crate) rollouts: Vec<(Timestamp, RolloutView)>,
-    pub(crate) courses: BTreeMap<ClusterName, Course>,
+    pub(crate) rollouts: Rollouts,
+    pub(crate) courses: Courses,
     pub(crate) health: BTreeMap<ClusterName, HealthReport>,
     pub(crate) heartbeats: BTreeMap<ClusterName, Heartbeat>,
     pub(crate) ledger: LedgerState,
@@ -69,7 +63,7 @@ impl Known {
             modes: self.modes.clone(),
             rollout: active
                 .or_else(|| self.rollouts.last())
-                .map(|(_, rollout)| rollout.clone()),
+                .map(|(_, rollout)| RolloutView::clone(rollout)),
             previous: self.previous(),
             restarts: BTreeSet::new(),
             assignments: self
@@ -108,19 +102,16 @@ impl Known {
 impl Controller {
     /// Reads everything.
     pub(crate) async fn known(&self) -> Result<Known, WorldError> {
+        let as_of = self.hub.view.cursor();
         let members = self.members().await?;
         let (facts, health) = (self.facts(&members).await?, self.health(&members).await?);
-        let mut courses = BTreeMap::new();
-        for member in &members {
-            if let Some(course) = self.course(&member.cluster).await? {
-                courses.insert(member.cluster.clone(), course);
-            }
-        }
+        let (courses, rollouts) = self.folded().await?;
         Ok(Known {
+            as_of,
             facts,
             decisions: self.decisions().await?,
             modes: self.modes().await?,
-            rollouts: self.rollouts().await?,
+            rollouts,
             courses,
             health,
             heartbeats: self.newest_heartbeats(&members).await,
@@ -128,6 +119,13 @@ impl Controller {
             now: self.hub.clock.now(),
             members,
         })
+    }
+
+    /// Every cluster's course and every rollout, with what came since the last look.
+    pub(crate) async fn folded(&self) -> Result<(Courses, Rollouts), ViewError> {
+        let mut fold = self.fold.lock().await;
+        fold.catch_up(&self.hub.view).await?;
+        Ok((fold.courses.clone(), fold.rollouts.clone()))
     }
 
     /// The newest facts of each member with the baseline that describes them.
@@ -140,13 +138,12 @@ impl Controller {
             |fact: &Fact| wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok();
         let baselines: Vec<Baseline> = contents.iter().filter_map(read).collect();
         let mut all = BTreeMap::new();
-        for member in members {
-            let series = subject::facts(&member.cluster, 1);
-            let Some(fact) = self.hub.view.latest(series.series()).await? else {
-                continue;
-            };
+        for fact in self.hub.view.list(Area::Cluster, "facts").await? {
             let facts = wire::decode::<fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement);
             let Ok(facts) = facts else { continue };
+            let Some(member) = speaker(members, &fact, &facts.cluster) else {
+                continue;
+            };
             let found = baselines.iter().find(|baseline| baseline.describes(&facts));
             let view = FactsView {
                 baseline: found.map(Baseline::key),
@@ -179,7 +176,7 @@ impl Controller {
         Ok(facts.iter().filter_map(view).collect())
     }
 
-    async fn modes(&self) -> Result<Modes, ViewError> {
+    pub(crate) async fn modes(&self) -> Result<Modes, ViewError> {
         let mut modes = Modes::default();
         for fact in self.hub.view.list(Area::Rollout, "mode").await? {
             let set = wire::decode::<rollout::v1::ModeSet, wire::ModeSetting>(&fact.statement);
@@ -192,125 +189,30 @@ impl Controller {
         Ok(modes)
     }
 
-    /// All rollouts, in the order in which they began.
-    async fn rollouts(&self) -> Result<Vec<(Timestamp, RolloutView)>, ViewError> {
-        let mut started = self.hub.view.all_of(Area::Rollout, "started").await?;
-        started.sort_by_key(|fact| fact.sequence);
-        let mut rollouts = Vec::with_capacity(started.len());
-        for fact in started {
-            let begun = wire::decode::<rollout::v1::RolloutStarted, RolloutStarted>(&fact.statement);
-            let Ok(begun) = begun else { continue };
-            rollouts.push((fact.time, self.rollout(begun).await?));
-        }
-        Ok(rollouts)
-    }
-
-    async fn rollout(&self, started: RolloutStarted) -> Result<RolloutView, ViewError> {
-        let key = &started.rollout;
-        let (mut opened, mut baked) = (BTreeMap::new(), BTreeMap::new());
-        for wave in &started.waves {
-            if let Some(fact) = self
-                .hub
-                .view
-                .get(&subject::rollout_opened(key, &wave.name))
-                .await?
-            {
-                let read = wire::decode::<rollout::v1::WaveOpened, WaveOpened>(&fact.statement);
-                if let Ok(read) = read {
-                    opened.insert(read.wave, fact.time);
-                }
-            }
-            if let Some(fact) = self
-                .hub
-                .view
-                .get(&subject::rollout_baked(key, &wave.name))
-                .await?
-            {
-                let read = wire::decode::<rollout::v1::WaveBaked, WaveBaked>(&fact.statement);
-                if let Ok(read) = read {
-                    baked.insert(read.wave.clone(), read);
-                }
-            }
-        }
-        let finished = self.hub.view.get(&subject::rollout_finished(key)).await?;
-        let finished = finished.and_then(|fact| {
-            wire::decode::<rollout::v1::RolloutFinished, RolloutFinished>(&fact.statement).ok()
-        });
-        Ok(RolloutView {
-            started,
-            opened,
-            baked,
-            finished,
-        })
-    }
-
-    /// A cluster's assignments, each with what was said about it.
-    pub(crate) async fn course(&self, cluster: &ClusterName) -> Result<Option<Course>, ViewError> {
-        let series = subject::assignment(cluster, Epoch(1));
-        let mut course: Option<Course> = None;
-        for envelope in self.hub.view.series(series.series()).await? {
-            let read = wire::decode::<fleet::v1::Assignment, Assignment>(&envelope.statement);
-            let Ok(newest) = read else { continue };
-            let (previous, mut reports) = match course.take() {
-                Some(course) => (Some(course.view), course.reports),
-                None => (None, Vec::new()),
-            };
-            let mut view = AssignmentView::next(previous.as_ref(), &newest);
-            // A report counts for the assignment that it names by digest, not for its number alone.
-            for report in self.reports(cluster, newest.epoch, envelope.digest()).await? {
-                view.report(&report);
-                reports.push(report);
-            }
-            course = Some(Course {
-                view,
-                newest,
-                envelope,
-                reports,
-            });
-        }
-        Ok(course)
-    }
-
-    async fn reports(
-        &self,
-        cluster: &ClusterName,
-        epoch: Epoch,
-        assignment: domain::Digest,
-    ) -> Result<Vec<Report>, ViewError> {
-        let subjects = [
-            subject::accepted,
-            subject::refused,
-            subject::applied,
-            subject::result,
-        ];
-        let mut reports = Vec::new();
-        for subject in subjects {
-            let Some(fact) = self.hub.view.get(&subject(cluster, epoch)).await? else {
-                continue;
-            };
-            let read = wire::decode::<fleet::v1::Report, Report>(&fact.statement);
-            reports.extend(read.ok().filter(|report| report.assignment == assignment));
-        }
-        Ok(reports)
-    }
-
     async fn health(
         &self,
         members: &[ClusterMember],
     ) -> Result<BTreeMap<ClusterName, HealthReport>, ViewError> {
         let mut health = BTreeMap::new();
-        for member in members {
-            let series = subject::health(&member.cluster, 1);
-            let Some(fact) = self.hub.view.latest(series.series()).await? else {
-                continue;
-            };
+        for fact in self.hub.view.list(Area::Cluster, "health").await? {
             let read = wire::decode::<fleet::v1::HealthReport, HealthReport>(&fact.statement);
-            if let Ok(report) = read {
+            let Ok(report) = read else { continue };
+            if let Some(member) = speaker(members, &fact, &report.cluster) {
                 health.insert(member.cluster.clone(), report);
             }
         }
         Ok(health)
     }
+}
+
+/// The member that a statement under this name can speak of.
+fn speaker<'m>(
+    members: &'m [ClusterMember],
+    fact: &Fact,
+    cluster: &ClusterName,
+) -> Option<&'m ClusterMember> {
+    let own = subject::cluster_workflow(cluster) == fact.subject.workflow();
+    members.iter().find(|member| own && member.cluster == *cluster)
 }
 
 /// The reason of a decision without rules, which no policy of ours makes.

@@ -3,26 +3,33 @@
 //! The image ids that nodes report (index, platform manifest or config digest) are compared by digest with
 //! what the registry has under the tag that the Deployment names; that index must carry Flux's signature.
 //! What can't be mapped so stays unknown, and the cluster gets no baseline: nothing is decided for it.
+//!
+//! Which release it is (`version`) is part of what is said. Where that can't be found out now, nothing is said
+//! yet; a baseline without a version is of images and CRDs that no release has together, and is said again
+//! with one when that turns out to be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bus::Area;
+use attest::Role;
 use bus::subject::{self, Scope};
+use bus::{Area, Fact, Journal, Turn, ViewError};
 use domain::{
-    Artifact, Baseline, CheckResult, ClusterFacts, Component, CrdSet, Digest, ImageContents, ImageRef,
-    Reason, ReleaseKey, Version,
+    Artifact, Baseline, CheckResult, ClusterFacts, ClusterMember, ClusterName, Component, Digest,
+    ImageContents, ImageRef, Reason, ReleaseContents, ReleaseKey, Version,
 };
 use wire::verification::v1;
 
 use crate::Verifier;
 
-const ATTEMPT: u64 = 1;
+mod version;
+
+use version::Origin;
 
 /// Why a baseline is not verified now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BaselineError {
     #[error("reading the view")]
-    View(#[from] bus::ViewError),
+    View(#[from] ViewError),
     #[error("fetching {0}")]
     Registry(ImageRef, #[source] registry::Error),
     #[error("publishing a baseline")]
@@ -39,71 +46,140 @@ struct Unknown {
     detail: String,
 }
 
-/// The manifests of the version that runs.
-struct Manifests {
-    layer: Digest,
-    bytes: Vec<u8>,
+/// What the log says about contents.
+struct Contents {
+    baselines: Vec<(Fact, Baseline)>,
+    releases: Vec<ReleaseContents>,
+}
+
+/// The same for all that run the same.
+fn item(facts: &ClusterFacts) -> Digest {
+    Digest::of(format!("{:?} {:?}", facts.components, facts.crd_set()).as_bytes())
 }
 
 impl Verifier {
-    /// Gives every cluster that has sent facts its baseline.
-    pub(crate) async fn baselines(&self) -> Result<(), BaselineError> {
-        let known = self.known().await?;
-        let mut made: Vec<Baseline> = Vec::new();
+    /// Gives every cluster that has sent facts its baseline. What can't be mapped is logged, waits, and keeps
+    /// no other cluster from getting its own.
+    ///
+    /// # Errors
+    /// If the view can't be read.
+    pub(crate) async fn baselines(&self) -> Result<(), ViewError> {
+        let contents = self.contents().await?;
+        let removed = self.removed().await?;
+        let (mut made, mut items): (Vec<Baseline>, _) = (Vec::new(), BTreeSet::new());
         for fact in self.hub.view.list(Area::Cluster, "facts").await? {
-            let Ok(facts) = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement)
-            else {
-                continue;
-            };
-            if known
-                .iter()
-                .chain(&made)
-                .any(|baseline| baseline.describes(&facts))
+            let facts = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement);
+            let Ok(facts) = facts else { continue };
+            if facts.components.is_empty()
+                || removed.contains(&facts.cluster)
+                || made.iter().any(|baseline| baseline.describes(&facts))
             {
                 continue;
             }
-            if let Some(baseline) = self.baseline(&facts).await? {
-                made.push(baseline);
+            let known = contents
+                .baselines
+                .iter()
+                .find(|(_, baseline)| baseline.describes(&facts));
+            if known.is_some_and(|(fact, known)| !self.is_open(fact, known)) {
+                continue;
+            }
+            let (item, now) = (item(&facts), self.hub.clock.now());
+            items.insert(item);
+            if !self.running.is_due(&item, now) {
+                continue;
+            }
+            match self.baseline(&facts, known, &contents.releases).await {
+                Ok(Some(baseline)) if baseline.version.is_some() => {
+                    self.running.done(&item);
+                    made.push(baseline);
+                }
+                // Without a version it is looked at again, later.
+                Ok(_) => self.running.failed(item, now),
+                Err(error) => {
+                    let error = runtime::errors::chain(&error);
+                    tracing::warn!(cluster = %facts.cluster, error, "a baseline could not be verified");
+                    self.running.failed(item, now);
+                }
             }
         }
+        self.running.keep(&items);
         Ok(())
     }
 
-    async fn known(&self) -> Result<Vec<Baseline>, BaselineError> {
-        let facts = self.hub.view.list(Area::Verification, "contents").await?;
-        let read = |fact: &bus::Fact| wire::decode::<v1::BaselineContents, _>(&fact.statement).ok();
-        Ok(facts.iter().filter_map(read).collect())
+    /// Whether there may be something to add to a baseline that stands.
+    fn is_open(&self, fact: &Fact, baseline: &Baseline) -> bool {
+        baseline.version.is_none() || self.hub.journal.is_orphaned(fact, Role::Verifier)
     }
 
-    async fn baseline(&self, facts: &ClusterFacts) -> Result<Option<Baseline>, BaselineError> {
-        if facts.components.is_empty() {
-            return Ok(None);
-        }
-        let images = match self.mapped(facts).await? {
-            Ok(images) => images,
-            Err(unknown) => {
-                let reason = Reason::BaselineImageUnknown;
-                tracing::warn!(cluster = %facts.cluster, component = %unknown.component, %reason,
-                    detail = unknown.detail, "what runs could not be verified");
-                return Ok(None);
+    async fn contents(&self) -> Result<Contents, ViewError> {
+        let facts = self.hub.view.list(Area::Verification, "contents").await?;
+        let release = |fact: &Fact| wire::decode::<v1::ReleaseContents, _>(&fact.statement).ok();
+        let releases = facts.iter().filter_map(release).collect();
+        let baselines = facts
+            .into_iter()
+            .filter_map(|fact| Some((fact.clone(), stated(&fact)?)))
+            .collect();
+        Ok(Contents { baselines, releases })
+    }
+
+    async fn removed(&self) -> Result<BTreeSet<ClusterName>, ViewError> {
+        let members = self.hub.view.list(Area::Cluster, "member").await?;
+        let read = |fact: &Fact| {
+            wire::decode::<wire::fleet::v1::ClusterMember, ClusterMember>(&fact.statement)
+                .ok()
+                .filter(|member| member.removed)
+        };
+        Ok(members
+            .iter()
+            .filter_map(read)
+            .map(|member| member.cluster)
+            .collect())
+    }
+
+    /// The baseline of a cluster, published; `None` where it can't be known now.
+    async fn baseline(
+        &self,
+        facts: &ClusterFacts,
+        known: Option<&(Fact, Baseline)>,
+        releases: &[ReleaseContents],
+    ) -> Result<Option<Baseline>, BaselineError> {
+        let mut baseline = match known {
+            Some((_, baseline)) => baseline.clone(),
+            None => match self.mapped(facts).await? {
+                Ok(images) => Baseline {
+                    version: None,
+                    layer: None,
+                    images,
+                    crds: facts.crd_set(),
+                },
+                Err(unknown) => {
+                    let reason = Reason::BaselineImageUnknown;
+                    tracing::warn!(cluster = %facts.cluster, component = %unknown.component, %reason,
+                        detail = unknown.detail, "what runs could not be verified");
+                    return Ok(None);
+                }
+            },
+        };
+        if baseline.version.is_none() {
+            match self.origin(&baseline, releases).await? {
+                Origin::Release(version, layer) => {
+                    (baseline.version, baseline.layer) = (Some(version), Some(layer));
+                }
+                Origin::None => {}
+                Origin::Unknown(why) => {
+                    tracing::warn!(cluster = %facts.cluster, why, "which release runs can't be known yet");
+                    if known.is_none() {
+                        return Ok(None);
+                    }
+                }
             }
-        };
-        let crds = facts.crd_set();
-        let (version, layer) = self.version(&images, &crds).await?;
-        let baseline = Baseline {
-            version,
-            layer,
-            images,
-            crds,
-        };
-        let name = subject::verification_contents(Scope::Baseline(&baseline.key()), ATTEMPT);
-        let claim = v1::BaselineContents::from(&baseline);
-        self.hub
-            .journal
-            .once(&name, &claim, "")
-            .await
-            .map_err(BaselineError::Journal)?;
-        tracing::info!(cluster = %facts.cluster, baseline = %baseline.key(), "baseline verified");
+        }
+        let stated = publish(&self.hub.journal, &baseline).await?;
+        if let Some(bus::Written::Ours(fact)) = stated {
+            let version = baseline.version.as_ref().map(ToString::to_string);
+            tracing::info!(cluster = %facts.cluster, baseline = %baseline.key(), version,
+                attempt = fact.subject.n(), "baseline verified");
+        }
         Ok(Some(baseline))
     }
 
@@ -139,9 +215,9 @@ impl Verifier {
                 ));
             }
             let signed = self
-                .is_signed(Artifact::Image(*component), &upstream, contents.index)
+                .signature(Artifact::Image(*component), &upstream, contents.index)
                 .await?;
-            if !signed {
+            if signed != CheckResult::Passed {
                 return unknown(format!("{} carries no signature of Flux", contents.image));
             }
             images.insert(*component, contents);
@@ -149,12 +225,12 @@ impl Verifier {
         Ok(Ok(images))
     }
 
-    async fn is_signed(
+    async fn signature(
         &self,
         artifact: Artifact,
         image: &ImageRef,
         digest: Digest,
-    ) -> Result<bool, BaselineError> {
+    ) -> Result<CheckResult, BaselineError> {
         let version = image
             .tag()
             .and_then(|tag| tag.parse().ok())
@@ -165,55 +241,28 @@ impl Verifier {
         };
         let checked = self.check(&release, artifact, image, digest).await;
         let checked = checked.map_err(|error| BaselineError::Registry(image.clone(), error))?;
-        Ok(checked.result == CheckResult::Passed)
+        Ok(checked.result)
     }
+}
 
-    /// The version of Flux that pins exactly these tags and has exactly these CRDs, and the layer of its
-    /// signed manifests.
-    async fn version(
-        &self,
-        images: &BTreeMap<Component, ImageContents>,
-        crds: &CrdSet,
-    ) -> Result<(Option<Version>, Option<Digest>), BaselineError> {
-        let tag = |image: &ImageContents| image.image.tag()?.parse::<Version>().ok();
-        let tags: Option<BTreeMap<Component, Version>> = images
-            .iter()
-            .map(|(component, image)| Some((*component, tag(image)?)))
-            .collect();
-        let candidates = flux::tables::releases_with(&tags.unwrap_or_default());
-        for version in candidates.into_iter().rev() {
-            let Some(manifests) = self.manifests_of(&version).await? else {
-                continue;
-            };
-            if describes(&manifests, images, crds) {
-                self.hub
-                    .blobs
-                    .put(&manifests.bytes)
-                    .await
-                    .map_err(BaselineError::Blob)?;
-                return Ok((Some(version), Some(manifests.layer)));
-            }
-        }
-        Ok((None, None))
-    }
+fn stated(fact: &Fact) -> Option<Baseline> {
+    wire::decode::<v1::BaselineContents, _>(&fact.statement).ok()
+}
 
-    async fn manifests_of(&self, version: &Version) -> Result<Option<Manifests>, BaselineError> {
-        let image = upstream(Artifact::FluxManifests, version)?;
-        let fetched = self.registry.flux_manifests(&image).await;
-        let Some(fetched) = fetched.map_err(|error| BaselineError::Registry(image.clone(), error))? else {
-            return Ok(None);
+/// Publishes a baseline, where nothing is said about it yet; again where what is said lacks the version that is
+/// known now, or was signed by a key that does not act any more.
+async fn publish(journal: &Journal, baseline: &Baseline) -> Result<Option<bus::Written>, BaselineError> {
+    let claim = v1::BaselineContents::from(baseline);
+    let evaluate = |turn: Turn<'_>| {
+        let adds = |newest: &Fact| {
+            let lacks = stated(newest).is_some_and(|stated| stated.version.is_none());
+            (lacks && baseline.version.is_some()) || journal.is_orphaned(newest, Role::Verifier)
         };
-        if !self
-            .is_signed(Artifact::FluxManifests, &image, fetched.manifest)
-            .await?
-        {
-            return Ok(None);
-        }
-        Ok(Some(Manifests {
-            layer: fetched.layer,
-            bytes: fetched.layer_bytes,
-        }))
-    }
+        turn.newest.is_none_or(adds).then(|| claim.clone())
+    };
+    let name = subject::verification_contents(Scope::Baseline(&baseline.key()), 1);
+    let written = journal.series(name.series(), "", evaluate).await;
+    written.map_err(BaselineError::Journal)
 }
 
 fn upstream(artifact: Artifact, tag: &Version) -> Result<ImageRef, BaselineError> {
@@ -221,21 +270,5 @@ fn upstream(artifact: Artifact, tag: &Version) -> Result<ImageRef, BaselineError
         .map_err(|error| BaselineError::Name(tag.clone(), error))
 }
 
-/// Whether these manifests, reduced to the components that run, have the same images and CRDs.
-fn describes(manifests: &Manifests, images: &BTreeMap<Component, ImageContents>, crds: &CrdSet) -> bool {
-    let keep: BTreeSet<Component> = images.keys().copied().collect();
-    let reduced = registry::document(&manifests.bytes, 4 * 1024 * 1024)
-        .ok()
-        .and_then(|document| flux::manifest::parse(&document).ok())
-        .and_then(|objects| flux::subset::render(&objects, &keep).ok());
-    let Some(objects) = reduced else { return false };
-    let same_crds = flux::manifest::crd_set(&objects).is_ok_and(|set| set == *crds);
-    let same_images = flux::manifest::images(&objects).is_ok_and(|named| {
-        named.iter().all(|(component, image)| {
-            images
-                .get(component)
-                .is_some_and(|found| found.image.tag() == image.tag())
-        })
-    });
-    same_crds && same_images
-}
+#[cfg(test)]
+mod tests;

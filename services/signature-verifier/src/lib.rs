@@ -9,7 +9,10 @@
 pub mod config;
 
 mod artifact;
+mod backoff;
 mod baseline;
+#[cfg(test)]
+mod fixture;
 mod grpc;
 mod handler;
 mod release;
@@ -17,9 +20,11 @@ mod release;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::{Digest, ReleaseKey};
 use evidence::TrustRoot;
 use hub::{Host, Hub};
 
+use backoff::Backoff;
 pub use config::Settings;
 
 /// Name of the service, of its durable consumer, of its binary.
@@ -58,6 +63,10 @@ struct Verifier {
     registry: registry::Client,
     trust: TrustRoot,
     settings: Settings,
+    /// Releases that could not be verified, or not yet.
+    releases: Backoff<ReleaseKey>,
+    /// What runs somewhere and could not be mapped, by the digest of it.
+    running: Backoff<Digest>,
 }
 
 /// Starts the service on a host.
@@ -75,6 +84,8 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         registry,
         trust,
         settings,
+        releases: Backoff::default(),
+        running: Backoff::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&verifier)));
     let worker = handler::worker(Arc::clone(&verifier), host.shutdown.clone());
@@ -90,10 +101,10 @@ impl Verifier {
     /// What no message asks for: releases whose signature came late, and clusters that changed.
     async fn look_again(&self) {
         if let Err(error) = self.unsummarised().await {
-            tracing::warn!(error = %runtime::errors::chain(&error), "releases could not be verified");
+            tracing::warn!(error = %runtime::errors::chain(&error), "no release could be verified");
         }
         if let Err(error) = self.baselines().await {
-            tracing::warn!(error = %runtime::errors::chain(&error), "baselines could not be verified");
+            tracing::warn!(error = %runtime::errors::chain(&error), "no baseline could be verified");
         }
     }
 }

@@ -3,11 +3,15 @@
 //! Everything is derived from the manifests' bytes, which the key fixes by digest. Each step is published
 //! once and read back: a second run, or another replica, goes on with what is stored. Tags are resolved
 //! once: where contents are stored, they count, whatever a tag says by then.
+//!
+//! One attempt is made for each release, and a further one where what was said before was signed by a key that
+//! does not act any more.
 
 use std::collections::BTreeMap;
 
+use attest::Role;
 use bus::subject::{self, Scope};
-use bus::{Area, Fact};
+use bus::{Area, Fact, Journal, ViewError};
 use domain::assignment::StatementRef;
 use domain::evidence::SummaryLine;
 use domain::trace::TraceId;
@@ -23,9 +27,6 @@ use crate::Verifier;
 /// Manifests are never larger than this, unpacked.
 const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
-/// One attempt is made for each release; a later issue opens further ones.
-const ATTEMPT: u64 = 1;
-
 /// A release that has no message of its own is looked at again when it is this old.
 const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 
@@ -37,7 +38,7 @@ pub(crate) enum ReleaseError {
     #[error("the registry has no {0}")]
     Missing(ImageRef),
     #[error("reading the view")]
-    View(#[from] bus::ViewError),
+    View(#[from] ViewError),
     #[error("publishing about {0}")]
     Journal(ReleaseKey, #[source] bus::journal::JournalError),
     #[error("storing the manifests of {0}")]
@@ -67,15 +68,58 @@ enum Derived {
     Missing(ImageRef),
 }
 
+/// The attempt that is under way.
+#[derive(Debug, Clone, Copy)]
+struct Work<'a> {
+    release: &'a ReleaseKey,
+    attempt: u64,
+    /// Upstream still has time.
+    early: bool,
+}
+
+/// The number of the attempt that is to be made now: the first, or one after the newest summary, where what
+/// that says was signed by a key that does not act any more. `None` where the newest summary stands.
+async fn open_attempt(journal: &Journal, release: &ReleaseKey) -> Result<Option<u64>, ViewError> {
+    let view = journal.view();
+    let series = subject::verification_summary(release, 1);
+    let Some(summary) = view.latest(series.series()).await? else {
+        return Ok(Some(1));
+    };
+    let attempt = summary.subject.n();
+    let name = subject::verification_contents(Scope::Release(release), attempt);
+    let contents = view.get(&name).await?;
+    let orphaned = [Some(summary), contents]
+        .iter()
+        .flatten()
+        .any(|fact| journal.is_orphaned(fact, Role::Verifier));
+    Ok(orphaned.then(|| attempt.saturating_add(1)))
+}
+
 impl Verifier {
-    /// Releases that were discovered a while ago and have no summary yet.
-    pub(crate) async fn unsummarised(&self) -> Result<(), ReleaseError> {
+    /// Releases that were discovered a while ago and have no summary that stands. One that can't be verified
+    /// is logged, waits, and keeps none of the others from being verified.
+    ///
+    /// # Errors
+    /// If the view can't be read.
+    pub(crate) async fn unsummarised(&self) -> Result<(), ViewError> {
         for fact in self.hub.view.list(Area::Release, "discovered").await? {
             let found =
                 wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&fact.statement);
-            let Ok(found) = found else { continue };
-            if fact.time + SETTLED < self.hub.clock.now() {
-                self.verify(&found.release, fact.time).await?;
+            let Ok(wire::Discovered { release, .. }) = found else {
+                continue;
+            };
+            let now = self.hub.clock.now();
+            if now <= fact.time + SETTLED || !self.releases.is_due(&release, now) {
+                continue;
+            }
+            match self.verify(&release, fact.time).await {
+                Ok(Attempt::Summarised) => self.releases.done(&release),
+                Ok(Attempt::Early) => self.releases.failed(release, now),
+                Err(error) => {
+                    let error = runtime::errors::chain(&error);
+                    tracing::warn!(%release, error, "a release could not be verified");
+                    self.releases.failed(release, now);
+                }
             }
         }
         Ok(())
@@ -88,19 +132,18 @@ impl Verifier {
         release: &ReleaseKey,
         discovered: Timestamp,
     ) -> Result<Attempt, ReleaseError> {
-        if self
-            .hub
-            .view
-            .get(&subject::verification_summary(release, ATTEMPT))
-            .await?
-            .is_some()
-        {
+        let Some(attempt) = open_attempt(&self.hub.journal, release).await? else {
             return Ok(Attempt::Summarised);
-        }
+        };
         let grace = SignedDuration::try_from(self.settings.signature_grace).unwrap_or(SignedDuration::MAX);
         let early = discovered
             .checked_add(grace)
             .is_ok_and(|end| self.hub.clock.now() < end);
+        let work = Work {
+            release,
+            attempt,
+            early,
+        };
         let fetched = self.fetch(release).await?;
         let mut manifests = self
             .artifact(release, Artifact::FluxManifests, &fetched.0, release.manifests)
@@ -109,7 +152,7 @@ impl Verifier {
             return Ok(Attempt::Early);
         }
         if manifests.result != CheckResult::Passed {
-            return self.summarise(release, None, vec![manifests]).await;
+            return self.summarise(work, None, vec![manifests]).await;
         }
         match self.derive(release, &fetched.1).await? {
             Derived::Missing(_) if early => Ok(Attempt::Early),
@@ -121,7 +164,7 @@ impl Verifier {
                     Reason::ArtifactMissing,
                     detail,
                 );
-                self.summarise(release, None, vec![manifests]).await
+                self.summarise(work, None, vec![manifests]).await
             }
             Derived::Unreadable(why) => {
                 withdraw(
@@ -130,12 +173,9 @@ impl Verifier {
                     Reason::ManifestsUnreadable,
                     why,
                 );
-                self.summarise(release, None, vec![manifests]).await
+                self.summarise(work, None, vec![manifests]).await
             }
-            Derived::Contents(contents) => {
-                self.images(release, (contents, fetched.1), manifests, early)
-                    .await
-            }
+            Derived::Contents(contents) => self.images(work, (contents, fetched.1), manifests).await,
         }
     }
 
@@ -164,14 +204,15 @@ impl Verifier {
             .map_err(|error| ReleaseError::Registry(release.clone(), error))
     }
 
-    /// The contents: those that are stored, else what the bytes say and the tags resolve to now.
+    /// The contents: those that are stored, under whichever attempt, else what the bytes say and the tags
+    /// resolve to now.
     async fn derive(
         &self,
         release: &ReleaseKey,
         fetched: &registry::FluxManifests,
     ) -> Result<Derived, ReleaseError> {
-        let stored = subject::verification_contents(Scope::Release(release), ATTEMPT);
-        if let Some(fact) = self.hub.view.get(&stored).await? {
+        let stored = subject::verification_contents(Scope::Release(release), 1);
+        if let Some(fact) = self.hub.view.latest(stored.series()).await? {
             return self.stored_contents(release, &fact).map(Derived::Contents);
         }
         let read = registry::document(&fetched.layer_bytes, MAX_DOCUMENT)
@@ -205,17 +246,17 @@ impl Verifier {
     /// Contents first, then every image, then the summary.
     async fn images(
         &self,
-        release: &ReleaseKey,
+        work: Work<'_>,
         (contents, fetched): (ReleaseContents, registry::FluxManifests),
         manifests: Evidence,
-        early: bool,
     ) -> Result<Attempt, ReleaseError> {
+        let release = work.release;
         self.hub
             .blobs
             .put(&fetched.layer_bytes)
             .await
             .map_err(|error| ReleaseError::Blob(release.clone(), error))?;
-        let name = subject::verification_contents(Scope::Release(release), ATTEMPT);
+        let name = subject::verification_contents(Scope::Release(release), work.attempt);
         let fact = self
             .publish(release, &name, &v1::ReleaseContents::from(&contents))
             .await?;
@@ -226,25 +267,25 @@ impl Verifier {
             let checked = self
                 .artifact(release, artifact, &image.image, image.index)
                 .await?;
-            if checked.result == CheckResult::NotChecked && early {
+            if checked.result == CheckResult::NotChecked && work.early {
                 return Ok(Attempt::Early);
             }
             evidence.push(checked);
         }
-        self.summarise(release, Some(fact.digest()), evidence).await
+        self.summarise(work, Some(fact.digest()), evidence).await
     }
 
     /// Publishes the evidence, then the summary that names it. What is stored counts, also where another
     /// replica was faster.
     async fn summarise(
         &self,
-        release: &ReleaseKey,
+        Work { release, attempt, .. }: Work<'_>,
         contents: Option<Digest>,
         evidence: Vec<Evidence>,
     ) -> Result<Attempt, ReleaseError> {
         let mut checks = Vec::with_capacity(evidence.len());
         for checked in evidence {
-            let name = subject::verification_evidence(release, checked.artifact, checked.check, ATTEMPT);
+            let name = subject::verification_evidence(release, checked.artifact, checked.check, attempt);
             let fact = self
                 .publish(release, &name, &v1::Evidence::from(&checked))
                 .await?;
@@ -258,14 +299,14 @@ impl Verifier {
         }
         let summary = RoleSummary {
             release: release.clone(),
-            attempt: ATTEMPT,
+            attempt,
             contents,
             checks,
         };
-        let name = subject::verification_summary(release, ATTEMPT);
+        let name = subject::verification_summary(release, attempt);
         self.publish(release, &name, &v1::RoleSummary::from(&summary))
             .await?;
-        tracing::info!(%release, result = %summary.worst(), "release verified");
+        tracing::info!(%release, attempt, result = %summary.worst(), "release verified");
         Ok(Attempt::Summarised)
     }
 
@@ -306,3 +347,6 @@ fn named_images(document: &str) -> Result<BTreeMap<Component, ImageRef>, String>
     let objects = flux::manifest::parse(document).map_err(|error| runtime::errors::chain(&error))?;
     flux::manifest::images(&objects).map_err(|error| runtime::errors::chain(&error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -305,10 +305,7 @@ async fn a_slow_evaluator_that_loses_the_race_for_a_number_publishes_nothing() {
     let (world, log) = (World::new(), MemoryLog::new(NOW));
     let service = service(&world, &world.policy, &log).await;
     let name = decision_series();
-    let first = log.inject(
-        name.to_string(),
-        signed(&name, &decide("WAIT"), &world.policy, 0),
-    );
+    let first = log.inject(name.to_string(), signed(&name, &decide("WAIT"), &world.policy, 0));
     let theirs = signed(&name.series().at(2), &decide("DENY"), &world.policy, first);
     let turns = Mutex::new(0);
     let written = service.journal.series_as_of(name.series(), "", 0, |_| {

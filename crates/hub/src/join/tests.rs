@@ -7,7 +7,10 @@ use super::*;
 const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
 fn keys() -> (SigningKey, SigningKey) {
-    (SigningKey::generate().unwrap().0, SigningKey::generate().unwrap().0)
+    (
+        SigningKey::generate().unwrap().0,
+        SigningKey::generate().unwrap().0,
+    )
 }
 
 fn bundle(version: u64, root: &SigningKey) -> Vec<u8> {
@@ -67,9 +70,14 @@ async fn following_that_ends_early_is_an_error_of_the_join() {
     // As where the read model broke: nobody follows, and nothing more is read.
     let mut stopped = Host::new(Clock::system(), Shutdown::default());
     stopped.shutdown.request();
-    log.append(&bus::subject::trust_bundle(1), Vec::new().into(), None, bus::Expect::Absent)
-        .await
-        .unwrap();
+    log.append(
+        &bus::subject::trust_bundle(1),
+        Vec::new().into(),
+        None,
+        bus::Expect::Absent,
+    )
+    .await
+    .unwrap();
     let (root, _) = keys();
     let behind = self::view(&root).await;
     let joined = follow("x", &behind, &log, &mut stopped).await;

@@ -152,7 +152,10 @@ impl AssignmentView {
     /// it from it may be gone when it looks again (its own cap raised, a restart).
     pub(super) fn may_still_begin(&self, now: Timestamp) -> bool {
         let reports = &self.reports;
-        let over = matches!(reports.result.map(|result| result.kind), Some(ResultKind::Finished(_)));
+        let over = matches!(
+            reports.result.map(|result| result.kind),
+            Some(ResultKind::Finished(_))
+        );
         self.mode == Mode::Enforce
             && self.action == Action::Upgrade
             && !(reports.accepted || reports.stopped || over)

@@ -66,13 +66,7 @@ impl Hub {
         let launch = Launch {
             name: service.name().to_owned(),
             program,
-            arguments: match service {
-                Service::AuditLog => vec![config.clone().into()],
-                Service::ReleaseWatcher
-                | Service::SignatureVerifier
-                | Service::PolicyEngine
-                | Service::RolloutController => vec!["--config".into(), config.clone().into()],
-            },
+            arguments: vec!["--config".into(), config.clone().into()],
             environment: Vec::new(),
             log: folder.join("service.log"),
         };
@@ -104,16 +98,6 @@ impl Hub {
         let key = service
             .role()
             .map(|role| self.files.keys.join(fluxgate::keys::role_key(role)));
-        if service == Service::AuditLog {
-            return format!(
-                "[nats]\nurl = {nats:?}\n\n{ports}[ledger]\nstate = {state:?}\nkey = {key:?}\nnote_key = {note:?}\n\
-                 origin = {ORIGIN:?}\nmonitoring_url = {monitor:?}\n",
-                nats = self.nats,
-                key = key.unwrap_or_default(),
-                note = self.note_key(),
-                monitor = self.monitor,
-            );
-        }
         let key = key.map(|key| format!("key = {key:?}\n")).unwrap_or_default();
         format!(
             "[hub]\nstate = {state:?}\n{key}\n[hub.nats]\nurl = {nats:?}\n\n[hub.trust]\nroot_key = {root:?}\n\n\
@@ -143,7 +127,12 @@ impl Hub {
             Service::RolloutController => {
                 format!("fleet = {:?}\nstrategy = {:?}\n", files.fleet, files.strategy)
             }
-            Service::AuditLog => String::new(),
+            Service::AuditLog => format!(
+                "ledger = {:?}\nnote_key = {:?}\norigin = {ORIGIN:?}\nmonitoring_url = {:?}\n",
+                files.folder.join(service.name()).join("ledger"),
+                self.note_key(),
+                self.monitor,
+            ),
         }
     }
 

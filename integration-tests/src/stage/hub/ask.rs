@@ -22,7 +22,7 @@ impl Hub {
     /// What the hub says.
     pub async fn reconcile(&self) -> Result<release::v1::ReconcileReleasesResponse, StageError> {
         let request = release::v1::ReconcileReleasesRequest {
-            request_id: format!("stage-{}", jiff::Timestamp::now().as_nanosecond()),
+            request_id: uuid::Uuid::new_v4().to_string(),
             validate_only: false,
         };
         let mut client = ReleaseServiceClient::new(self.channel(Service::ReleaseWatcher));
@@ -84,7 +84,7 @@ impl Hub {
         let request = rollout::v1::EnforceRequest {
             scope: format!("wave/{wave}"),
             mode: mode.into(),
-            request_id: format!("stage-{}", jiff::Timestamp::now().as_nanosecond()),
+            request_id: uuid::Uuid::new_v4().to_string(),
             validate_only: false,
         };
         let mut client = RolloutServiceClient::new(self.channel(Service::RolloutController));

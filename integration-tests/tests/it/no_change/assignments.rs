@@ -2,13 +2,13 @@
 
 use anyhow::{Context as _, ensure};
 use attest::Dossier;
-use domain::{Action, Mode};
+use domain::{Action, Mode, Reason};
 use integration_tests::lab::Lab;
 use integration_tests::stage::{Hub, TWO};
 use wire::common::v1::Mode as WireMode;
 
 use super::forge::{Forge, assignment};
-use crate::story::{ONE, agent_says, comes_to_run, look, nothing_changed, publish, set};
+use crate::story::{ONE, agent_refuses, comes_to_run, look, nothing_changed, publish, set};
 use crate::within::eventually;
 
 /// Waits for the cluster's assignment with Enforce.
@@ -39,7 +39,7 @@ pub(crate) async fn of_the_other_cluster(lab: Lab) -> anyhow::Result<()> {
     forge.put(prod, &dossier).await?;
     let from = stage.sites[1].agent_log().len();
     stage.sites[1].start_agent(&lab).await?;
-    agent_says(&stage.sites[1], from, "WRONG_CLUSTER").await?;
+    agent_refuses(&stage.sites[1], from, Reason::WrongCluster).await?;
     nothing_changed(&stage, &before).await?;
     // Where it belongs it is carried out.
     stage.sites[0].start_agent(&lab).await?;
@@ -69,16 +69,16 @@ pub(crate) async fn older(lab: Lab) -> anyhow::Result<()> {
 
     let from = stage.sites[0].agent_log().len();
     stage.sites[0].start_agent(&lab).await?;
-    agent_says(&stage.sites[0], from, "Stopped").await?;
+    agent_refuses(&stage.sites[0], from, Reason::Stopped).await?;
     let from = stage.sites[0].agent_log().len();
     forge.put(name, &older).await?;
-    agent_says(&stage.sites[0], from, "EPOCH_OLD").await?;
+    agent_refuses(&stage.sites[0], from, Reason::EpochOld).await?;
     nothing_changed(&stage, &before).await?;
 
     stage.sites[0].kill_agent().await?;
     let from = stage.sites[0].agent_log().len();
     stage.sites[0].start_agent(&lab).await?;
-    agent_says(&stage.sites[0], from, "EPOCH_OLD").await?;
+    agent_refuses(&stage.sites[0], from, Reason::EpochOld).await?;
     nothing_changed(&stage, &before).await?;
 
     // Without its memory the agent would have carried it out: nothing else kept it from doing so.

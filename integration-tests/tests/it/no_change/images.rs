@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, ensure};
 use attest::{Dossier, Role};
-use domain::{Component, Digest, ImageRef, Mode};
+use domain::{Component, Digest, ImageRef, Mode, Reason};
 use integration_tests::lab::Lab;
 use integration_tests::stage::{Hub, Site, Stage};
 use wire::common::v1::Outcome;
 
 use super::forge::{Forge, reissued};
 use crate::story::{
-    ONE, Seen, agent_says, comes_to_run, completed, decided, enforce, look, nothing_changed, publish, runs,
+    ONE, Seen, agent_accepts, agent_refuses, comes_to_run, completed, decided, enforce, look, nothing_changed, publish, runs,
     set, would_upgrade,
 };
 use crate::within::within;
@@ -50,11 +50,11 @@ impl Abandoned {
         &self.stage.sites[0]
     }
 
-    /// Lays it before the agent and waits until it has said this.
-    pub(super) async fn offer(&self, dossier: &Dossier, answer: &str) -> anyhow::Result<()> {
+    /// Lays it before the agent and waits until it has refused it for this reason.
+    pub(super) async fn refused(&self, dossier: &Dossier, reason: Reason) -> anyhow::Result<()> {
         let from = self.site().agent_log().len();
         self.forge.put(&self.site().name, dossier).await?;
-        agent_says(self.site(), from, answer).await
+        agent_refuses(self.site(), from, reason).await
     }
 
     /// The same assignment with Enforce and nothing else changed is carried out: what kept the agent from doing
@@ -62,7 +62,9 @@ impl Abandoned {
     pub(super) async fn without_the_lie(&self, step: u64) -> anyhow::Result<()> {
         let key = self.forge.key(Role::Controller)?;
         let honest = reissued(&self.dossier, (&key, step), |a| a.mode = Mode::Enforce)?;
-        self.offer(&honest, "Accepted").await?;
+        let from = self.site().agent_log().len();
+        self.forge.put(&self.site().name, &honest).await?;
+        agent_accepts(self.site(), from).await?;
         comes_to_run(self.site(), &self.published).await
     }
 }
@@ -79,7 +81,7 @@ pub(crate) async fn swapped_in_the_assignment(lab: Lab) -> anyhow::Result<()> {
         assignment.mode = Mode::Enforce;
         assignment.images.insert(SWAPPED, other);
     })?;
-    scene.offer(&forged, "DIGESTS_DISAGREE").await?;
+    scene.refused(&forged, Reason::DigestsDisagree).await?;
     nothing_changed(&scene.stage, &scene.before).await?;
     scene.without_the_lie(2).await
 }

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use attest::{Role, SigningKey};
-use domain::Mode;
+use domain::{Mode, Reason};
 use integration_tests::lab::Lab;
 use integration_tests::stage::{Hub, Service, Stage};
 use wire::audit::v1::Entry;
@@ -123,25 +123,25 @@ pub(crate) async fn strangers_reach_the_agent(lab: Lab) -> anyhow::Result<()> {
     let (genuine, _header) = assignment(&scene.dossier)?;
 
     let forged = reissued(&scene.dossier, (&stranger, 1), |a| a.mode = Mode::Enforce)?;
-    scene.offer(&forged, "STATEMENT_INVALID").await?;
+    scene.refused(&forged, Reason::StatementInvalid).await?;
 
     let (dossier, decision) = resigned(&scene.dossier, &genuine.decision, &stranger)?;
     let forged = reissued(&dossier, (&controller, 2), |a| {
         (a.mode, a.decision) = (Mode::Enforce, decision)
     })?;
-    scene.offer(&forged, "StatementInvalid").await?;
+    scene.refused(&forged, Reason::StatementInvalid).await?;
 
     let (dossier, contents) = resigned(&scene.dossier, &genuine.contents, &stranger)?;
     let forged = reissued(&dossier, (&controller, 3), |a| {
         (a.mode, a.contents) = (Mode::Enforce, contents)
     })?;
-    scene.offer(&forged, "StatementInvalid").await?;
+    scene.refused(&forged, Reason::StatementInvalid).await?;
 
     let (dossier, summary) = resigned(&scene.dossier, &genuine.summaries[0], &stranger)?;
     let forged = reissued(&dossier, (&controller, 4), |a| {
         (a.mode, a.summaries) = (Mode::Enforce, vec![summary])
     })?;
-    scene.offer(&forged, "StatementInvalid").await?;
+    scene.refused(&forged, Reason::StatementInvalid).await?;
 
     nothing_changed(&scene.stage, &scene.before).await?;
     scene.without_the_lie(5).await

@@ -63,7 +63,9 @@ impl Shared {
             // Stands among the disputes, until it was read again and found right.
             FollowError::Ledger(LedgerError::Changed { .. }) => return,
             FollowError::Ledger(_) => Problem::Unwritten,
-            // The stream can't be reached: the last status grows old, which blocks by itself.
+            // The stream can't be reached. Statuses go on and may be sound: what is wrong is for
+            // `compare_stream` to say, which finds within `Pace::lag` that the stream does not answer, or that
+            // it holds what is not here.
             FollowError::Log(_) | FollowError::Ended => return,
         };
         self.soundness.update(|state| state.following = Some(problem));

@@ -6,6 +6,7 @@
 use std::sync::PoisonError;
 
 use domain::Digest;
+use jiff::Timestamp;
 use runtime::Shutdown;
 
 use super::soundness::Problem;
@@ -14,6 +15,21 @@ use crate::ledger::LedgerError;
 
 /// Sequences that one pass reads besides the disputed ones.
 const SEQUENCES: u64 = 256;
+
+impl Progress {
+    /// Takes in what ledger and stream hold now; no `last` where the stream did not answer.
+    fn see(&mut self, held: u64, last: Option<u64>, now: Timestamp) {
+        while self.due.front().is_some_and(|(_, due)| *due <= held) {
+            self.due.pop_front();
+        }
+        let Some(last) = last else { return };
+        self.answered = now;
+        let known = self.due.back().map_or(held, |(_, due)| *due);
+        if last > known {
+            self.due.push_back((now, last));
+        }
+    }
+}
 
 impl Shared {
     /// Reads again until the stop.
@@ -68,30 +84,27 @@ impl Shared {
                 None
             }
         };
-        let stalled = self.is_stalled(held, answer.map(|(_, last)| last));
+        let late = self.is_late(held, answer.map(|(_, last)| last));
         let problem = match (answer, self.ledger.stream_created().await?) {
-            (None, _) if stalled => Some(Problem::Unread),
+            (None, _) if late => Some(Problem::Unread),
             (None, _) => return Ok(()),
             (Some((found, _)), Some(held)) if held != found => Some(Problem::Recreated { held, found }),
             (Some((_, last)), _) if last < held => Some(Problem::Shortened { held, last }),
-            (Some((_, last)), _) if stalled => Some(Problem::Behind { held, last }),
+            (Some((_, last)), _) if late => Some(Problem::Behind { held, last }),
             (Some(_), _) => None,
         };
         self.soundness.update(|state| state.stream = problem);
         Ok(())
     }
 
-    /// Whether for a while the ledger neither grew nor was known to be complete.
-    fn is_stalled(&self, held: u64, last: Option<u64>) -> bool {
+    /// Whether for a while the stream has not answered, or has held what the ledger still does not. A ledger
+    /// that grows is late all the same if what it gets is old.
+    fn is_late(&self, held: u64, last: Option<u64>) -> bool {
         let now = self.clock.now();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if progress.size != held || last.is_some_and(|last| last <= held) {
-            *progress = Progress {
-                size: held,
-                time: now,
-            };
-        }
-        now.duration_since(progress.time).unsigned_abs() > self.pace.lag
+        progress.see(held, last, now);
+        let late = |since: Timestamp| now.duration_since(since).unsigned_abs() > self.pace.lag;
+        late(progress.answered) || progress.due.front().is_some_and(|(seen, _)| late(*seen))
     }
 
     /// Compares one sequence.
@@ -142,5 +155,34 @@ impl Shared {
             state.disputed.insert(sequence, found.to_owned());
         });
         self.ledger.dispute(sequence, found).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_grows_is_late_all_the_same() {
+        let second = |n: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(n);
+        let mut progress = Progress {
+            due: [].into(),
+            answered: second(0),
+        };
+        // Ten events a second come, five a second reach the ledger: each look sees it grow.
+        for n in 1..=60_i64 {
+            let stream = u64::try_from(n).unwrap() * 10;
+            progress.see(stream / 2, Some(stream), second(n));
+        }
+        // What it lacks for the longest time is from half a minute ago.
+        assert_eq!(progress.due.front(), Some(&(second(31), 310)));
+        // No answer changes nothing of that; once everything is there, nothing is due.
+        progress.see(305, None, second(61));
+        assert_eq!(progress.due.front(), Some(&(second(31), 310)));
+        assert_eq!(progress.answered, second(60));
+        progress.see(600, Some(600), second(62));
+        assert!(progress.due.is_empty());
     }
 }

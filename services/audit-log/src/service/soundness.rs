@@ -16,7 +16,7 @@ pub enum Problem {
     /// The stream was not read since the service started, or for some time.
     #[error("stream could not be read")]
     Unread,
-    /// The stream holds events that do not reach the ledger.
+    /// The stream holds events since some time that have not reached the ledger.
     #[error("stream holds {last} events, only {held} of them reach the ledger")]
     Behind {
         /// Last sequence of the ledger.

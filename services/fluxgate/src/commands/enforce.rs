@@ -56,6 +56,13 @@ const fn word(mode: Mode) -> &'static str {
     }
 }
 
+const fn other(mode: Mode) -> Mode {
+    match mode {
+        Mode::Enforce => Mode::Observe,
+        Mode::Observe | Mode::Unspecified => Mode::Enforce,
+    }
+}
+
 fn effects(answer: &EnforceResponse, mode: Mode) -> Table {
     let mut table = Table::new(&["CLUSTER", "MODE", "WHY"]);
     for cluster in &answer.clusters {
@@ -64,7 +71,8 @@ fn effects(answer: &EnforceResponse, mode: Mode) -> Table {
             .iter()
             .find_map(|line| line.strip_prefix(cluster)?.strip_prefix(": "));
         let row = match why {
-            Some(why) => [cluster.clone(), "OBSERVE".to_owned(), format!("capped: {why}")],
+            // Another mode than the one that was asked for holds for this cluster.
+            Some(why) => [cluster.clone(), word(other(mode)).to_owned(), why.to_owned()],
             None => [cluster.clone(), word(mode).to_owned(), "-".to_owned()],
         };
         table.row(row);

@@ -2,17 +2,14 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use attest::Role;
-use audit_log::Pace;
 use bus::JetStreamLog;
-use hub::join::read_key;
 use hub::{Host, Hub, HubConfig, NatsConfig, TrustConfig};
-use runtime::{Clock, Shutdown};
+use runtime::{Clock, SecretFile, Shutdown};
 
 use super::nats::Server;
-use super::state::State;
+use super::state::{ORIGIN, State};
 use super::{DevConfig, DevError};
 use crate::bundle;
 use crate::keys::role_key;
@@ -63,7 +60,7 @@ pub(super) async fn start(
     let hub = starter.join(release_watcher::NAME, None).await?;
     started(
         release_watcher::NAME,
-        release_watcher::start(hub, watcher, &mut starter.host),
+        release_watcher::start(hub, watcher, &mut starter.host).await,
     )?;
     let verifier = signature_verifier::Settings {
         registry: config.registry.clone(),
@@ -74,7 +71,7 @@ pub(super) async fn start(
         .await?;
     started(
         signature_verifier::NAME,
-        signature_verifier::start(hub, verifier, &mut starter.host),
+        signature_verifier::start(hub, verifier, &mut starter.host).await,
     )?;
     let engine = policy_engine::Settings {
         trust_root: state.trust_root.clone(),
@@ -83,7 +80,7 @@ pub(super) async fn start(
     let hub = starter.join(policy_engine::NAME, Some(Role::Policy)).await?;
     started(
         policy_engine::NAME,
-        policy_engine::start(hub, engine, &mut starter.host),
+        policy_engine::start(hub, engine, &mut starter.host).await,
     )?;
     let controller = rollout_controller::Settings {
         fleet: state.fleet.clone(),
@@ -94,7 +91,7 @@ pub(super) async fn start(
         .await?;
     started(
         rollout_controller::NAME,
-        rollout_controller::start(hub, controller, &mut starter.host),
+        rollout_controller::start(hub, controller, &mut starter.host).await,
     )?;
     Ok(starter.host)
 }
@@ -111,7 +108,7 @@ impl Starter<'_> {
         self.state.keys.join(role_key(role))
     }
 
-    async fn join(&self, name: &'static str, role: Option<Role>) -> Result<Hub, DevError> {
+    async fn join(&mut self, name: &'static str, role: Option<Role>) -> Result<Hub, DevError> {
         let config = HubConfig {
             nats: NatsConfig::open(self.server.url()),
             trust: TrustConfig {
@@ -121,7 +118,7 @@ impl Starter<'_> {
             key: role.map(|role| self.key(role)),
             state: Some(self.state.folder.join("views")),
         };
-        Hub::join(name, &config, self.host.clock, self.host.shutdown.clone())
+        Hub::join(name, &config, &mut self.host)
             .await
             .map_err(|error| DevError::Join(name, error))
     }
@@ -129,25 +126,13 @@ impl Starter<'_> {
     /// The ledger first: nothing is allowed before it confirms.
     async fn audit_log(&mut self) -> Result<(), DevError> {
         let name = audit_log::NAME;
-        let signer = read_key(&self.key(Role::Ledger)).map_err(|error| DevError::Join(name, error))?;
         let hub = self.join(name, Some(Role::Ledger)).await?;
-        let opened = audit_log::Service::open(audit_log::Deps {
-            log: Arc::clone(&hub.log),
-            blobs: Arc::new(hub.blobs.clone()),
-            board: Arc::new(hub.status.clone()),
-            signer: Arc::new(signer),
-            note_key: self.state.note_key()?,
-            clock: self.host.clock,
-            state: self.state.folder.join("ledger"),
+        let settings = audit_log::Settings {
+            ledger: self.state.folder.join("ledger"),
+            note_key: SecretFile::new(self.state.note_key()?),
+            origin: ORIGIN.to_owned(),
             monitoring_url: self.server.monitor(),
-            pace: Pace::default(),
-        });
-        let service = opened
-            .await
-            .map_err(|error| DevError::Start(name, Box::new(error)))?;
-        self.host.grpc.add(audit_log::grpc::server(service.clone()));
-        let shutdown = self.host.shutdown.clone();
-        self.host.spawn(name, async move { service.run(shutdown).await });
-        Ok(())
+        };
+        started(name, audit_log::start(hub, settings, &mut self.host).await)
     }
 }

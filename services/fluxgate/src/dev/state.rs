@@ -14,7 +14,7 @@ use crate::keys;
 const KEY_DAYS: u32 = 365;
 
 /// Name in the ledger's checkpoints.
-const ORIGIN: &str = "fluxgate.dev/ledger";
+pub(super) const ORIGIN: &str = "fluxgate.dev/ledger";
 
 const EMPTY_FLEET: &str = "\
 # The clusters of this fleet. Each agent prints its agentKey at its first start.
@@ -90,9 +90,11 @@ impl State {
 }
 
 impl State {
-    /// The key that signs the ledger's checkpoints; made at the first start.
-    pub(super) fn note_key(&self) -> Result<NoteKey, DevError> {
-        note_key(&self.keys.join("ledger-note.key"))
+    /// The file of the key that signs the ledger's checkpoints; made at the first start.
+    pub(super) fn note_key(&self) -> Result<PathBuf, DevError> {
+        let path = self.keys.join("ledger-note.key");
+        note_key(&path)?;
+        Ok(path)
     }
 }
 

@@ -2,23 +2,32 @@
 
 use std::sync::Arc;
 
-use bus::{Turn, Written, subject};
 use domain::trace::TraceId;
-use domain::{ClusterMember, Mode};
+use domain::{ClusterMember, Mode, Reason};
 use hub::grpc::{invalid, not_found, unavailable};
 use hub::page::page;
 use jiff::Timestamp;
 use planner::Plan;
 use planner::reducer::{RolloutView, Scope, Wait};
-use tonic::{Request, Response, Status};
+use runtime::errors::chain;
+use tonic::{Code, Request, Response, Status};
 use wire::rollout::v1;
 use wire::rollout::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
 
 use super::scope_name;
 use crate::Controller;
+use crate::modes::{self, SetModeError};
 
 /// Who acts while there are no identities: every port is loopback only.
 const LOCAL: &str = "local operator (loopback)";
+
+/// Why a standby stores nothing.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "another replica of rollout-controller is the active one, or is about to be: ask that one, or again in a few \
+     seconds"
+)]
+struct Standby;
 
 /// The service for a host.
 pub(crate) fn server(controller: Arc<Controller>) -> RolloutServiceServer<Api> {
@@ -116,52 +125,46 @@ impl Api {
         }
     }
 
-    async fn store(
-        &self,
-        scope: &wire::Scope,
-        request: &v1::EnforceRequest,
-        mode: Mode,
-    ) -> Result<u64, Status> {
+    async fn store(&self, scope: &wire::Scope, mode: Mode, request_id: uuid::Uuid) -> Result<u64, Status> {
         let setting = wire::ModeSetting {
             scope: scope.clone(),
             mode,
             principal: LOCAL.to_owned(),
-            request_id: request.request_id.clone(),
+            request_id: request_id.to_string(),
         };
-        let series = subject::mode(&scope.to_string(), 1);
-        // The same request again is answered by what it stored the first time.
-        let before = self
-            .0
-            .hub
-            .view
-            .series(series.series())
-            .await
-            .map_err(|error| *unavailable(&error))?;
-        let same = before.iter().find(|fact| {
-            wire::decode::<v1::ModeSet, wire::ModeSetting>(&fact.statement)
-                .is_ok_and(|stored| stored.request_id == request.request_id)
-        });
-        if let Some(fact) = same {
-            return Ok(fact.sequence);
-        }
-        let evaluate = |_turn: Turn<'_>| Some(v1::ModeSet::from(&setting));
-        let written = self.0.hub.journal.series(series.series(), "", evaluate).await;
-        let written = written.map_err(|error| *unavailable(&error))?;
-        tracing::info!(%scope, %mode, "mode set");
-        Ok(written
-            .as_ref()
-            .map_or(0, |written: &Written| written.fact().sequence))
+        let stored = self.0.set_mode(&setting).await;
+        stored.map_err(|error| match error {
+            SetModeError::Reused { .. } => runtime::grpc::status(
+                Code::AlreadyExists,
+                Reason::FieldInvalid.code(),
+                chain(&error),
+                [("field", "request_id".to_owned())],
+            ),
+            SetModeError::Log(_)
+            | SetModeError::View(_)
+            | SetModeError::Behind
+            | SetModeError::Journal(..)
+            | SetModeError::Moving(_) => *unavailable(&error),
+        })
     }
-}
 
-/// Why a member stays below a mode, if it does.
-fn capped(member: &ClusterMember, mode: Mode) -> Option<String> {
-    (member.max_mode < mode).then(|| {
-        format!(
-            "{}: maxMode is {} in the fleet's file",
-            member.cluster, member.max_mode
-        )
-    })
+    /// What holds for the members of a scope after a mode was set for it, where that is something else.
+    async fn differing(
+        &self,
+        members: &[ClusterMember],
+        (scope, mode): (&wire::Scope, Mode),
+        validate_only: bool,
+    ) -> Result<Vec<String>, Status> {
+        let mut modes = self.0.modes().await.map_err(|error| *unavailable(&error))?;
+        if validate_only {
+            modes = modes::with(modes, scope, mode);
+        }
+        let why = |member: &ClusterMember| {
+            let wave = self.0.strategy.wave_of(member).map(|wave| wave.name.as_str());
+            modes::differs(member, wave, (scope, mode), &modes)
+        };
+        Ok(members.iter().filter_map(why).collect())
+    }
 }
 
 #[tonic::async_trait]
@@ -212,18 +215,23 @@ impl RolloutService for Api {
         let Some(mode) = mode else {
             return Err(*invalid("mode", "is neither Observe nor Enforce"));
         };
-        if !(8..=64).contains(&request.request_id.len()) {
+        let Ok(request_id) = request.request_id.parse::<uuid::Uuid>() else {
             return Err(*invalid("request_id", "is not a UUID"));
+        };
+        if !self.0.lease.is_held() {
+            return Err(*unavailable(&Standby));
         }
         let members = self.in_scope(&scope).await?;
         let sequence = if request.validate_only {
             0
         } else {
-            self.store(&scope, &request, mode).await?
+            self.store(&scope, mode, request_id).await?
         };
         Ok(Response::new(v1::EnforceResponse {
             clusters: members.iter().map(|member| member.cluster.to_string()).collect(),
-            capped: members.iter().filter_map(|member| capped(member, mode)).collect(),
+            capped: self
+                .differing(&members, (&scope, mode), request.validate_only)
+                .await?,
             sequence,
         }))
     }

@@ -94,6 +94,10 @@ fn a_halted_rollout_is_begun_again_only_when_a_person_asks() {
     lab.report("c1", ReportKind::Finished(Health::Unhealthy));
     assert_eq!(words(&lab.settle()), ["finish HALTED"]);
     assert_eq!(lab.waits_for("rollout"), [Reason::ClusterUnhealthy]);
+    assert_eq!(
+        lab.plan().waits[0].detail,
+        "flux-v2.9.4-1 was halted; this version is not begun again, a newer one is"
+    );
     let halted = lab.rollout.as_ref().unwrap().started.rollout.clone();
     lab.restarts.insert(halted);
     assert_eq!(

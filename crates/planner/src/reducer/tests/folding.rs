@@ -123,9 +123,11 @@ impl Lab {
             draft.cluster.clone(),
             AssignmentView::next(previous.as_ref(), &next),
         );
+        let gone = |c: &ClusterName| self.members.iter().any(|m| m.removed && m.cluster == *c);
         let in_work = wave
             .clusters
             .iter()
+            .filter(|c| !gone(c))
             .filter(|c| self.assignments.get(*c).is_some_and(|t| t.in_work(self.now)));
         assert!(
             in_work.count() <= wave.max_concurrency as usize,

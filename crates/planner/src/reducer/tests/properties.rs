@@ -11,11 +11,14 @@ enum Happening {
     Finish(usize, Health),
     Refuse(usize),
     WouldUpgrade(usize),
+    Cap(usize),
+    Leave(usize),
     Facts(usize, bool),
     Health(usize, Health),
     Beat,
     Time(i64),
     Mode(bool, Mode),
+    OwnMode(usize, Mode),
     Decide(Outcome),
     Newer(Outcome),
     Ledger(bool),
@@ -47,6 +50,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (n(), health()).prop_map(|(n, h)| Happening::Finish(n, h)),
         1 => n().prop_map(Happening::Refuse),
         1 => n().prop_map(Happening::WouldUpgrade),
+        1 => n().prop_map(Happening::Cap),
+        1 => n().prop_map(Happening::Leave),
+        1 => (n(), mode()).prop_map(|(n, mode)| Happening::OwnMode(n, mode)),
         2 => (n(), any::<bool>()).prop_map(|(n, target)| Happening::Facts(n, target)),
         1 => (n(), health()).prop_map(|(n, h)| Happening::Health(n, h)),
         4 => Just(Happening::Beat),
@@ -85,6 +91,14 @@ impl Lab {
             Happening::Finish(n, health) => self.says(&cluster(n), ReportKind::Finished(*health)),
             Happening::Refuse(n) => self.says(&cluster(n), ReportKind::Refused(Reason::Customised)),
             Happening::WouldUpgrade(n) => self.says(&cluster(n), ReportKind::WouldUpgrade),
+            Happening::Cap(n) => self.says(&cluster(n), ReportKind::Refused(Reason::ModeObserve)),
+            Happening::Leave(n) => {
+                let n = n % self.members.len();
+                self.members[n].removed = true;
+            }
+            Happening::OwnMode(n, mode) => {
+                self.modes.clusters.insert(name(&cluster(n)), *mode);
+            }
             Happening::Facts(n, target) => {
                 self.runs(&cluster(n), if *target { "v2.9.4" } else { "v2.9.3" });
             }
@@ -111,6 +125,27 @@ impl Lab {
         }
     }
 
+    /// Nothing lies with an agent that it could still begin and must not.
+    fn nothing_forbidden_lies_there(&self) {
+        let world = self.world();
+        for (cluster, task) in &self.assignments {
+            if !task.may_still_begin(self.now) {
+                continue;
+            }
+            let rollout = world.active().filter(|rollout| *rollout.key() == task.rollout);
+            let wave = rollout.and_then(|rollout| rollout.wave_of(cluster)).unwrap();
+            let member = self.members.iter().find(|m| m.cluster == *cluster).unwrap();
+            assert!(!member.removed);
+            assert_eq!(world.mode(&wave.name, member), Mode::Enforce);
+            assert_eq!(self.facts[cluster].baseline.as_ref(), Some(&task.baseline));
+            assert!(
+                world
+                    .allowed(&task.target, &wave.policy, &task.baseline)
+                    .is_some()
+            );
+        }
+    }
+
     fn says(&mut self, cluster: &str, kind: ReportKind) {
         if self.assignments.contains_key(&name(cluster)) {
             self.report(cluster, kind);
@@ -133,6 +168,7 @@ proptest! {
         for happening in &happenings {
             lab.happens(happening);
             lab.settle();
+            lab.nothing_forbidden_lies_there();
         }
     }
 

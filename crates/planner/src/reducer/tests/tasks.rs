@@ -205,9 +205,91 @@ fn taking_the_mode_back_and_giving_it_again_asks_an_agent_again() {
     let mut lab = Lab::running();
     lab.report("c1", ReportKind::Refused(Reason::ModeObserve));
     lab.modes.waves.insert("canary".to_owned(), Mode::Observe);
-    assert_eq!(words(&lab.settle()), ["Observe c1", "Observe c2"]);
+    assert_eq!(
+        words(&lab.settle()),
+        ["stop c1 MODE_OBSERVE", "Observe c1", "Observe c2"]
+    );
     lab.enforce_all();
     assert_eq!(words(&lab.settle()), ["Enforce c1"]);
+}
+
+/// The two ways in which an agent says that its own cap keeps it from writing.
+const CAPPED: [ReportKind; 2] = [ReportKind::Refused(Reason::ModeObserve), ReportKind::WouldUpgrade];
+
+#[test]
+fn what_an_agent_said_no_to_is_taken_back_when_its_rollout_is_over() {
+    for kind in CAPPED {
+        let mut lab = Lab::running();
+        lab.report("c1", kind);
+        lab.settle();
+        lab.report("c2", ReportKind::Refused(Reason::Customised));
+        assert_eq!(
+            words(&lab.settle()),
+            ["finish HALTED", "stop c1 STOPPED", "stop c2 STOPPED"]
+        );
+        assert_eq!(lab.in_work(), Vec::<&str>::new(), "both had said no");
+        assert_eq!(lab.settle(), [], "once");
+    }
+}
+
+#[test]
+fn what_an_agent_said_no_to_is_left_alone_when_it_has_ended() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Refused(Reason::ModeObserve));
+    lab.pass(hours(24));
+    lab.modes = Modes::default();
+    assert_eq!(lab.settle(), []);
+}
+
+#[test]
+fn what_an_agent_said_no_to_is_taken_back_when_the_allow_is_gone_or_the_cluster_runs_something_else() {
+    for kind in CAPPED {
+        let mut lab = Lab::running();
+        lab.report("c1", kind.clone());
+        lab.settle();
+        lab.runs("c1", "v2.9.2");
+        assert_eq!(words(&lab.settle()), ["stop c1 BASELINE_MOVED"]);
+        let mut lab = Lab::running();
+        lab.report("c1", kind);
+        lab.settle();
+        lab.decide("v2.9.4", "v2.9.3", Outcome::Deny);
+        assert_eq!(
+            words(&lab.settle()),
+            ["stop c1 NOT_ALLOWED", "stop c2 NOT_ALLOWED"]
+        );
+    }
+}
+
+#[test]
+fn what_a_removed_cluster_has_not_begun_is_taken_back_even_where_its_agent_said_no() {
+    for kind in [None, Some(ReportKind::Refused(Reason::Customised))] {
+        let mut lab = Lab::running();
+        if let Some(kind) = kind {
+            lab.report("c1", kind);
+        }
+        lab.members[0].removed = true;
+        assert_eq!(words(&lab.settle())[0], "stop c1 STOPPED");
+        assert_eq!(lab.end(), None, "who left the fleet halts nothing");
+    }
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Accepted);
+    lab.members[0].removed = true;
+    assert!(!words(&lab.settle()).contains(&"stop c1 STOPPED".to_owned()));
+}
+
+#[test]
+fn a_task_that_was_begun_before_the_stop_of_a_capped_agent_arrived_still_counts() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Refused(Reason::ModeObserve));
+    lab.modes.clusters.insert(name("c1"), Mode::Observe);
+    lab.runs("c1", "v2.9.2");
+    assert_eq!(words(&lab.settle()), ["stop c1 MODE_OBSERVE", "Enforce c2"]);
+    assert_eq!(lab.in_work(), ["c2"]);
+    // Its agent was restarted with another file and had not seen the stop.
+    lab.report_about("c1", Epoch(1), ReportKind::Accepted);
+    assert_eq!(lab.in_work(), ["c1", "c2"]);
+    lab.report_about("c1", Epoch(1), ReportKind::Finished(Health::Unhealthy));
+    assert_eq!(words(&lab.settle())[0], "finish HALTED");
 }
 
 #[test]

@@ -103,6 +103,24 @@ fn enforce_for_one_wave_leaves_the_next_one_waiting() {
 }
 
 #[test]
+fn what_was_said_for_a_cluster_goes_before_what_was_said_for_its_wave() {
+    let mut modes = Modes::default();
+    let mut m1 = member("m1", "main");
+    assert_eq!(modes.of(Some("main"), &m1), Mode::Observe);
+    modes.waves.insert("main".to_owned(), Mode::Enforce);
+    assert_eq!(modes.of(Some("main"), &m1), Mode::Enforce);
+    assert_eq!(modes.of(Some("canary"), &m1), Mode::Observe);
+    assert_eq!(modes.of(None, &m1), Mode::Observe);
+    modes.clusters.insert(name("m1"), Mode::Observe);
+    assert_eq!(modes.of(Some("main"), &m1), Mode::Observe);
+    modes.waves.insert("main".to_owned(), Mode::Observe);
+    modes.clusters.insert(name("m1"), Mode::Enforce);
+    assert_eq!(modes.of(Some("main"), &m1), Mode::Enforce);
+    m1.max_mode = Mode::Observe;
+    assert_eq!(modes.of(Some("main"), &m1), Mode::Observe);
+}
+
+#[test]
 fn a_wave_opens_only_when_each_of_its_clusters_is_allowed_and_enforced() {
     // One is under Observe.
     let mut lab = Lab::new();
@@ -170,7 +188,7 @@ fn a_bad_result_halts() {
 fn a_refusal_under_enforce_halts() {
     let mut lab = Lab::running();
     lab.report("c1", ReportKind::Refused(Reason::Customised));
-    assert_eq!(words(&lab.settle()), ["finish HALTED"]);
+    assert_eq!(words(&lab.settle()), ["finish HALTED", "stop c1 STOPPED"]);
     assert!(
         lab.end_detail().starts_with("CLUSTER_REFUSED: c1"),
         "{}",

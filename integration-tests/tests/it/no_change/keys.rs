@@ -1,11 +1,13 @@
 //! A service whose key the bundle does not know says nothing that counts.
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use attest::{Role, SigningKey};
 use domain::{Mode, Reason};
 use integration_tests::lab::Lab;
-use integration_tests::stage::{Hub, Service, Stage};
+use integration_tests::stage::{Hub, Service, Stage, StageError};
+use tonic::Code;
 use wire::audit::v1::Entry;
+use wire::common::v1::Mode as WireMode;
 
 use super::forge::{assignment, reissued, resigned};
 use super::images::Abandoned;
@@ -96,10 +98,10 @@ pub(crate) async fn policy(lab: Lab) -> anyhow::Result<()> {
 pub(crate) async fn controller(lab: Lab) -> anyhow::Result<()> {
     let (stage, hub) = exchanged(&lab, Role::Controller).await?;
     let before = look(&stage).await?;
-    ensure!(
-        enforce(&stage, &hub).await.is_err(),
-        "a mode by a stranger was taken"
-    );
+    // The controller can't say what a person asks it to say.
+    let refused = hub.set_mode(ONE[0].wave, WireMode::Enforce).await;
+    let Err(StageError::Hub(status)) = refused else { bail!("a mode by a stranger was taken: {refused:?}") };
+    ensure!(status.code() == Code::Unavailable, "{status:?}");
     publish(&stage, &hub).await?;
     void(&hub, "cluster").await?;
     eventually("the verifier's summary", async || {

@@ -137,7 +137,9 @@ pub fn init(service_name: &str, config: &TelemetryConfig) -> Result<Telemetry, T
     let provider = builder.build();
     // Colours are for a person at a terminal; in a file they stand between a field and its value.
     let colours = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(colours)
+        .with_writer(std::io::stderr);
     let lines = match config.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

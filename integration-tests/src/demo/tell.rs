@@ -1,4 +1,4 @@
-//! Telling: a line for each thing that happens, with the time since the start. The ledger is what the story is
+//! Telling: a line for each thing that happens, with the time since the scene began. The ledger is what the story is
 //! told from: what is not there did not happen.
 
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use crate::stage::{Hub, StageError};
 /// Writes the story, line by line.
 #[derive(Debug)]
 pub struct Teller {
-    begun: Instant,
+    begun: Mutex<Instant>,
     write: fn(&str),
     read: Mutex<String>,
 }
@@ -19,7 +19,7 @@ impl Teller {
     #[must_use]
     pub fn new(write: fn(&str)) -> Self {
         Self {
-            begun: Instant::now(),
+            begun: Mutex::new(Instant::now()),
             write,
             read: Mutex::default(),
         }
@@ -27,7 +27,10 @@ impl Teller {
 
     /// Says a line with the time.
     pub fn say(&self, line: &str) {
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let seconds = self
+            .begun
+            .lock()
+            .map_or(0.0, |begun| begun.elapsed().as_secs_f64());
         (self.write)(&format!("{seconds:6.1}s  {line}"));
     }
 
@@ -36,8 +39,11 @@ impl Teller {
         (self.write)(line);
     }
 
-    /// A new story: the ledger is read from its beginning.
+    /// A new story: the clock starts again, and the ledger is read from its beginning.
     pub fn begin(&self, title: &str) {
+        if let Ok(mut begun) = self.begun.lock() {
+            *begun = Instant::now();
+        }
         if let Ok(mut read) = self.read.lock() {
             read.clear();
         }

@@ -72,7 +72,7 @@ pub struct Hub {
 
 #[derive(Debug)]
 enum Form {
-    Together(Process),
+    Together(Box<Process>),
     Apart(BTreeMap<Service, Process>),
 }
 
@@ -92,10 +92,7 @@ struct Process {
 fn channel(port: u16) -> Channel {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     Channel::from_shared(format!("http://{address}"))
-        .map_or_else(
-            |_malformed| Channel::from_static("http://127.0.0.1"),
-            |endpoint| endpoint,
-        )
+        .unwrap_or_else(|_malformed| Channel::from_static("http://127.0.0.1"))
         .timeout(Duration::from_secs(20))
         .connect_lazy()
 }
@@ -136,7 +133,7 @@ impl Hub {
             ops: 0,
             channel,
         };
-        Ok(Self::of(lab, nats, files, Form::Together(process)))
+        Ok(Self::of(lab, nats, files, Form::Together(Box::new(process))))
     }
 
     /// Starts each of these services in a process of its own, after `fluxgate migrate`.
@@ -169,7 +166,7 @@ impl Hub {
     #[must_use]
     pub fn url(&self) -> String {
         let process = match &self.form {
-            Form::Together(process) => Some(process),
+            Form::Together(process) => Some(process.as_ref()),
             Form::Apart(processes) => processes.get(&Service::RolloutController),
         };
         format!("http://127.0.0.1:{}", process.map_or(0, |process| process.port))
@@ -189,7 +186,7 @@ impl Hub {
     #[must_use]
     pub fn log(&self, service: Service) -> String {
         let process = match &self.form {
-            Form::Together(process) => Some(process),
+            Form::Together(process) => Some(process.as_ref()),
             Form::Apart(processes) => processes.get(&service),
         };
         let path = process.map(|process| &process.launch.log);
@@ -203,7 +200,7 @@ impl Hub {
     /// If a process can't be waited for.
     pub async fn kill(self) -> Result<(), StageError> {
         let processes: Vec<Process> = match self.form {
-            Form::Together(process) => vec![process],
+            Form::Together(process) => vec![*process],
             Form::Apart(processes) => processes.into_values().collect(),
         };
         for mut process in processes {

@@ -14,15 +14,35 @@ const PURE: [&str; 5] = ["domain", "flux", "evidence", "policy", "planner"];
 
 /// What IO is done with. A pure crate has none of them, however far away.
 const IO: [&str; 12] = [
-    "tokio", "hyper", "reqwest", "tonic", "kube", "kube-client", "async-nats", "rustls", "h2", "axum", "sqlx", "async-std",
+    "tokio",
+    "hyper",
+    "reqwest",
+    "tonic",
+    "kube",
+    "kube-client",
+    "async-nats",
+    "rustls",
+    "h2",
+    "axum",
+    "sqlx",
+    "async-std",
 ];
 
 /// Where the environment is read beside `crates/runtime/src/config*`, and why.
 const ENVIRONMENT: [(&str, &str); 4] = [
-    ("crates/runtime/src/process.rs", "arguments of a process, for every `main`"),
-    ("crates/testkit/src/manifests.rs", "where the test data lies; for tests and the lab alone"),
+    (
+        "crates/runtime/src/process.rs",
+        "arguments of a process, for every `main`",
+    ),
+    (
+        "crates/testkit/src/manifests.rs",
+        "where the test data lies; for tests and the lab alone",
+    ),
     ("services/fluxgate/src/main.rs", "its arguments"),
-    ("services/fluxgate/src/dev/nats.rs", "its own path, to be the tether of nats-server"),
+    (
+        "services/fluxgate/src/dev/nats.rs",
+        "its own path, to be the tether of nats-server",
+    ),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -42,7 +62,9 @@ fn root() -> PathBuf {
 
 fn metadata() -> anyhow::Result<Metadata> {
     let mut command = MetadataCommand::new();
-    command.manifest_path(root().join("Cargo.toml")).other_options(vec!["--locked".to_owned(), "--offline".to_owned()]);
+    command
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(vec!["--locked".to_owned(), "--offline".to_owned()]);
     Ok(command.features(CargoOpt::SomeFeatures(Vec::new())).exec()?)
 }
 
@@ -55,10 +77,17 @@ fn place(metadata: &Metadata, package: &Package) -> String {
 
 /// Workspace package to the workspace packages that it names, of any kind.
 fn named(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
-    let ours: BTreeMap<&str, String> =
-        metadata.workspace_packages().iter().map(|p| (p.name.as_str(), place(metadata, p))).collect();
+    let ours: BTreeMap<&str, String> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|p| (p.name.as_str(), place(metadata, p)))
+        .collect();
     let own = |package: &Package| {
-        let names = package.dependencies.iter().filter_map(|d| ours.get(d.name.as_str()).cloned()).collect();
+        let names = package
+            .dependencies
+            .iter()
+            .filter_map(|d| ours.get(d.name.as_str()).cloned())
+            .collect();
         (place(metadata, package), names)
     };
     metadata.workspace_packages().into_iter().map(own).collect()
@@ -66,12 +95,21 @@ fn named(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
 
 fn crates_and_services() -> anyhow::Result<()> {
     let named = named(&metadata()?);
-    ensure!(named.keys().filter(|place| place.starts_with("crates/")).count() > 10, "{named:?}");
+    ensure!(
+        named.keys().filter(|place| place.starts_with("crates/")).count() > 10,
+        "{named:?}"
+    );
     for (place, names) in &named {
-        let services: Vec<_> = names.iter().filter(|name| name.starts_with("services/")).collect();
+        let services: Vec<_> = names
+            .iter()
+            .filter(|name| name.starts_with("services/"))
+            .collect();
         let may = ["services/fluxgate", "integration-tests"].contains(&place.as_str());
         ensure!(may || services.is_empty(), "{place} depends on {services:?}");
-        ensure!(!names.contains("integration-tests"), "{place} depends on the tests");
+        ensure!(
+            !names.contains("integration-tests"),
+            "{place} depends on the tests"
+        );
     }
     Ok(())
 }
@@ -88,14 +126,20 @@ fn tree(metadata: &Metadata, name: &str) -> anyhow::Result<BTreeSet<String>> {
     let resolve = metadata.resolve.as_ref().context("a resolved graph")?;
     let nodes: BTreeMap<&PackageId, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
     let packages = metadata.workspace_packages();
-    let package = packages.iter().find(|p| p.name.as_str() == name).with_context(|| format!("no {name}"))?;
+    let package = packages
+        .iter()
+        .find(|p| p.name.as_str() == name)
+        .with_context(|| format!("no {name}"))?;
     let (mut todo, mut seen) = (vec![&package.id], BTreeSet::new());
     while let Some(id) = todo.pop() {
         if !seen.insert(id) {
             continue;
         }
         let node = nodes.get(id).context("each package has a node")?;
-        let normal = node.deps.iter().filter(|d| d.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal));
+        let normal = node
+            .deps
+            .iter()
+            .filter(|d| d.dep_kinds.iter().any(|k| k.kind == DependencyKind::Normal));
         todo.extend(normal.map(|dependency| &dependency.pkg));
     }
     Ok(seen.into_iter().map(|id| metadata[id].name.to_string()).collect())
@@ -104,7 +148,10 @@ fn tree(metadata: &Metadata, name: &str) -> anyhow::Result<BTreeSet<String>> {
 fn purity() -> anyhow::Result<()> {
     let metadata = metadata()?;
     // The way of looking sees what there is to see.
-    ensure!(tree(&metadata, "bus")?.contains("tokio"), "the tree of bus has no tokio");
+    ensure!(
+        tree(&metadata, "bus")?.contains("tokio"),
+        "the tree of bus has no tokio"
+    );
     for name in PURE {
         let tree = tree(&metadata, name)?;
         let found: Vec<_> = IO.iter().filter(|io| tree.contains(**io)).collect();
@@ -116,7 +163,11 @@ fn purity() -> anyhow::Result<()> {
 fn sigstore() -> anyhow::Result<()> {
     let metadata = metadata()?;
     for package in metadata.workspace_packages() {
-        let names: Vec<_> = package.dependencies.iter().filter(|d| d.name.starts_with("sigstore")).collect();
+        let names: Vec<_> = package
+            .dependencies
+            .iter()
+            .filter(|d| d.name.starts_with("sigstore"))
+            .collect();
         let evidence = package.name.as_str() == "evidence";
         ensure!(evidence != names.is_empty(), "{} names {names:?}", package.name);
     }
@@ -125,7 +176,8 @@ fn sigstore() -> anyhow::Result<()> {
 
 /// What a file says outside its unit tests.
 fn product(text: &str) -> &str {
-    text.split_once("#[cfg(test)]").map_or(text, |(product, _tests)| product)
+    text.split_once("#[cfg(test)]")
+        .map_or(text, |(product, _tests)| product)
 }
 
 /// Every source below a folder of the workspace, by its path from there.
@@ -161,8 +213,14 @@ fn environment() -> anyhow::Result<()> {
         }
     }
     ensure!(readers.is_empty(), "the environment is read in {readers:?}");
-    let unused: Vec<_> = ENVIRONMENT.iter().filter(|(path, _why)| !used.contains(path)).collect();
-    ensure!(unused.is_empty(), "exceptions that nobody needs any more: {unused:?}");
+    let unused: Vec<_> = ENVIRONMENT
+        .iter()
+        .filter(|(path, _why)| !used.contains(path))
+        .collect();
+    ensure!(
+        unused.is_empty(),
+        "exceptions that nobody needs any more: {unused:?}"
+    );
     Ok(())
 }
 

@@ -52,10 +52,15 @@ pub(crate) async fn publish(stage: &Stage, hub: &Hub) -> anyhow::Result<Publishe
     Ok(published)
 }
 
-/// A person lets fluxgate write in the wave of each cluster.
+/// A person lets fluxgate write in the wave of each cluster; again, where the controller has just been started and
+/// does not take it yet.
 pub(crate) async fn enforce(stage: &Stage, hub: &Hub) -> anyhow::Result<()> {
     for site in &stage.sites {
-        hub.set_mode(&site.wave, Mode::Enforce).await?;
+        eventually("a mode that is taken", async || {
+            hub.set_mode(&site.wave, Mode::Enforce).await?;
+            Ok(Some(()))
+        })
+        .await?;
     }
     Ok(())
 }
@@ -102,7 +107,9 @@ async fn agent_says(site: &Site, from: usize, texts: &[String]) -> anyhow::Resul
     let said = || site.agent_log().get(from..).unwrap_or_default().to_owned();
     let what = format!("{} in the log of {}'s agent", texts.join(" or "), site.name);
     let look = async || Ok(texts.iter().any(|text| said().contains(text)).then_some(()));
-    eventually(&what, look).await.with_context(|| format!("the log ends: {}", tail(&said())))
+    eventually(&what, look)
+        .await
+        .with_context(|| format!("the log ends: {}", tail(&said())))
 }
 
 /// The agent refuses for this reason: by a report where the assignment is genuine, else by an alarm.

@@ -29,9 +29,22 @@ async fn state(site: &Site) -> anyhow::Result<State> {
     let crds = Api::<CustomResourceDefinition>::all(site.client.clone());
     let flux = |crd: &CustomResourceDefinition| crd.spec.group.ends_with(".toolkit.fluxcd.io");
     let described = |crd: CustomResourceDefinition| {
-        let label = crd.metadata.labels.unwrap_or_default().remove(VERSION).unwrap_or_default();
-        let versions = crd.spec.versions.into_iter().map(|version| version.name).collect();
-        let stored = crd.status.and_then(|status| status.stored_versions).unwrap_or_default();
+        let label = crd
+            .metadata
+            .labels
+            .unwrap_or_default()
+            .remove(VERSION)
+            .unwrap_or_default();
+        let versions = crd
+            .spec
+            .versions
+            .into_iter()
+            .map(|version| version.name)
+            .collect();
+        let stored = crd
+            .status
+            .and_then(|status| status.stored_versions)
+            .unwrap_or_default();
         (crd.metadata.name.unwrap_or_default(), (label, versions, stored))
     };
     let crds = crds.list(&ListParams::default()).await?;
@@ -44,8 +57,15 @@ async fn state(site: &Site) -> anyhow::Result<State> {
 
 /// The version that the namespace says it has.
 async fn namespace(site: &Site) -> anyhow::Result<String> {
-    let namespace = Api::<Namespace>::all(site.client.clone()).get("flux-system").await?;
-    Ok(namespace.metadata.labels.unwrap_or_default().remove(VERSION).unwrap_or_default())
+    let namespace = Api::<Namespace>::all(site.client.clone())
+        .get("flux-system")
+        .await?;
+    Ok(namespace
+        .metadata
+        .labels
+        .unwrap_or_default()
+        .remove(VERSION)
+        .unwrap_or_default())
 }
 
 /// Waits for the first write of an upgrade; everything is looked at as often as the API server answers.
@@ -69,21 +89,38 @@ pub(super) async fn in_mid_apply(lab: Lab) -> anyhow::Result<()> {
     site.kill_agent().await?;
 
     let between = state(site).await?;
-    ensure!(between.namespace == COMING.to_string(), "nothing was written: {between:?}");
-    let old = between.images.values().filter(|image| !image.contains('@')).count();
+    ensure!(
+        between.namespace == COMING.to_string(),
+        "nothing was written: {between:?}"
+    );
+    let old = between
+        .images
+        .values()
+        .filter(|image| !image.contains('@'))
+        .count();
     ensure!(old > 0, "everything was written: {between:?}");
 
     site.start_agent(&lab).await?;
     completed(&hub).await?;
-    ensure!(stage.sites[0].agent_log().contains("taking up what was begun"), "nothing was taken up");
+    ensure!(
+        stage.sites[0].agent_log().contains("taking up what was begun"),
+        "nothing was taken up"
+    );
     for site in &stage.sites {
         runs(site, &published).await?;
     }
     let (killed, whole) = (state(&stage.sites[0]).await?, state(&stage.sites[1]).await?);
     ensure!(killed.crds.len() > 5, "{killed:?}");
-    ensure!(killed == whole, "killed in between: {killed:?}\nnever killed: {whole:?}");
+    ensure!(
+        killed == whole,
+        "killed in between: {killed:?}\nnever killed: {whole:?}"
+    );
     let finished = hub.cluster(TWO[0].name).await?;
-    let accepted = finished.reports.iter().filter(|r| r.kind() == wire::fleet::v1::ReportKind::Accepted).count();
+    let accepted = finished
+        .reports
+        .iter()
+        .filter(|r| r.kind() == wire::fleet::v1::ReportKind::Accepted)
+        .count();
     ensure!(accepted == 1, "accepted {accepted} times");
     Ok(())
 }

@@ -43,7 +43,10 @@ pub(super) async fn controller(lab: Lab) -> anyhow::Result<()> {
     reported(&hub, ReportKind::Accepted).await?;
     hub.kill_service(Service::RolloutController).await?;
     eventually("everything to be written", async || {
-        Ok(stage.sites[0].agent_log().contains("everything is written").then_some(()))
+        Ok(stage.sites[0]
+            .agent_log()
+            .contains("everything is written")
+            .then_some(()))
     })
     .await?;
     hub.restart(Service::RolloutController).await?;
@@ -66,7 +69,10 @@ async fn apart(lab: &Lab) -> anyhow::Result<(Stage, Hub)> {
 async fn summarised(hub: &Hub) -> anyhow::Result<()> {
     eventually("the verifier's summary", async || {
         let entries = hub.entries("").await?.entries;
-        Ok(entries.iter().any(|entry| entry.kind == "role-summary").then_some(()))
+        Ok(entries
+            .iter()
+            .any(|entry| entry.kind == "role-summary")
+            .then_some(()))
     })
     .await
 }
@@ -75,7 +81,11 @@ async fn summarised(hub: &Hub) -> anyhow::Result<()> {
 async fn reported(hub: &Hub, kind: ReportKind) -> anyhow::Result<()> {
     eventually(&format!("{kind:?}"), async || {
         let cluster = hub.cluster(ONE[0].name).await?;
-        Ok(cluster.reports.iter().any(|report| report.kind() == kind).then_some(()))
+        Ok(cluster
+            .reports
+            .iter()
+            .any(|report| report.kind() == kind)
+            .then_some(()))
     })
     .await
 }
@@ -87,7 +97,12 @@ async fn each_once(hub: &Hub) -> anyhow::Result<()> {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     for entry in hub.entries("").await?.entries {
         let first = seen.insert(entry.subject.clone(), entry.sequence);
-        ensure!(first.is_none(), "{} stands on the log at {first:?} and {}", entry.subject, entry.sequence);
+        ensure!(
+            first.is_none(),
+            "{} stands on the log at {first:?} and {}",
+            entry.subject,
+            entry.sequence
+        );
         if entry.kind == "assignment" {
             let n = entry.subject.rsplit('.').next().unwrap_or_default();
             epochs.push(n.parse::<u64>()?);
@@ -95,7 +110,10 @@ async fn each_once(hub: &Hub) -> anyhow::Result<()> {
     }
     let wanted: Vec<u64> = (1..).take(epochs.len()).collect();
     ensure!(!epochs.is_empty() && epochs == wanted, "epochs {epochs:?}");
-    let kinds: Vec<_> = seen.keys().filter(|subject| subject.contains(".started.")).collect();
+    let kinds: Vec<_> = seen
+        .keys()
+        .filter(|subject| subject.contains(".started."))
+        .collect();
     ensure!(kinds.len() == 1, "{kinds:?}");
     Ok(())
 }

@@ -9,8 +9,8 @@ use wire::common::v1::Outcome;
 
 use super::forge::{Forge, reissued};
 use crate::story::{
-    ONE, Seen, agent_accepts, agent_refuses, comes_to_run, completed, decided, enforce, look, nothing_changed, publish, runs,
-    set, would_upgrade,
+    ONE, Seen, agent_accepts, agent_refuses, comes_to_run, completed, decided, enforce, look,
+    nothing_changed, publish, runs, set, would_upgrade,
 };
 use crate::within::within;
 

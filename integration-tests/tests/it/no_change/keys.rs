@@ -100,7 +100,9 @@ pub(crate) async fn controller(lab: Lab) -> anyhow::Result<()> {
     let before = look(&stage).await?;
     // The controller can't say what a person asks it to say.
     let refused = hub.set_mode(ONE[0].wave, WireMode::Enforce).await;
-    let Err(StageError::Hub(status)) = refused else { bail!("a mode by a stranger was taken: {refused:?}") };
+    let Err(StageError::Hub(status)) = refused else {
+        bail!("a mode by a stranger was taken: {refused:?}")
+    };
     ensure!(status.code() == Code::Unavailable, "{status:?}");
     publish(&stage, &hub).await?;
     void(&hub, "cluster").await?;

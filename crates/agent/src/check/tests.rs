@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use attest::{BundleKey, Claim, Header, SigningKey, TrustBundle};
+use domain::assignment::StatementRef;
 use domain::decision::PolicyId;
 use domain::evidence::SummaryLine;
 use domain::{
-    BaselineKey, CheckResult, Component, CrdSet, ImageContents, ReleaseKey, RolloutKey, RuleResult, Version,
+    Artifact, BaselineKey, CheckKind, CheckResult, Component, CrdSet, Decision, ImageContents, Outcome,
+    ReleaseKey, RoleSummary, RolloutKey, RuleResult, Version,
 };
 use wire::{fleet, policy, verification};
 

@@ -161,6 +161,7 @@ fn note(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to the bus"),
         Event::Disconnected => tracing::warn!("lost the connection to the bus"),
+        Event::Closed => tracing::debug!("closed a connection to the bus"),
         other => tracing::warn!(event = %other, "the bus says"),
     }
 }

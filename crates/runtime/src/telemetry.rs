@@ -106,7 +106,7 @@ pub struct Telemetry {
 impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
-            filter: "info".to_owned(),
+            filter: "info,async_nats=warn".to_owned(),
             format: LogFormat::default(),
             otlp_endpoint: None,
         }

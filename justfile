@@ -22,7 +22,7 @@ test *args: tools
     cargo build --workspace --bins
     cargo test --workspace --quiet -- {{ args }}
 
-# The tests of the whole alone, on real parts; arguments are names of tests
+# The tests of the whole alone, on real parts; one argument picks those with it in their name
 it *args: tools
     cargo build --workspace --bins
     cargo test -p integration-tests --test it -- {{ args }}

@@ -92,6 +92,7 @@ async fn set(lab: &Lab, teller: &Teller) -> Result<Played, DemoError> {
         "the hub (`fluxgate dev`) serves at {}; an agent runs beside each cluster",
         hub.url()
     ));
+    teller.say("the agents demand statements of verifier, policy and controller; no scanner is demanded: there is none yet");
     Ok(Played { stage, hub })
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use attest::Role;
 pub use attest::keys::KeyError;
-use attest::{PublicKey, Role, SigningKey};
+use attest::{PublicKey, SigningKey};
 use bus::config::{NatsConfig, TrustConfig};
 use domain::{ClusterName, Mode};
 use runtime::config::{Invalid, Validate};

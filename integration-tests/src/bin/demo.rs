@@ -11,7 +11,7 @@ use integration_tests::lab::{Lab, tether};
 #[derive(Debug, Parser)]
 #[command(
     name = "demo",
-    after_help = "Exit codes: 0 each scene ended as it should, 1 one did not, 130 interrupted."
+    after_help = "Exit codes: 0 each scene ended as it should, 1 one did not, 2 wrong usage, 130 interrupted."
 )]
 struct Arguments {
     /// Play this scene alone: good-patch or wrong-signer

@@ -14,6 +14,7 @@ mod factory;
 mod killed;
 mod lab;
 mod layers;
+mod manifests;
 mod no_change;
 mod story;
 mod trial;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         lab::trials(),
         contract::trials(),
         layers::trials(),
+        manifests::trials(),
     ];
     let mut trials: Vec<_> = groups.into_iter().flatten().collect();
     // It waits out two deliveries of half a minute each.

@@ -80,8 +80,12 @@ pub async fn run(config: Config, clock: Clock, shutdown: Shutdown) -> Result<(),
     let client = bus::connect_when_possible(&config.nats())
         .await
         .map_err(StartError::Nats)?;
+    let demands = config.demands(root).map_err(StartError::Config)?;
+    if !demands.roles.contains(&agent::config::Role::Scanner) {
+        tracing::warn!("no scanner is demanded: what is inside the images counts for nothing here");
+    }
     let parts = Parts {
-        demands: config.demands(root).map_err(StartError::Config)?,
+        demands,
         tolerate: config.tolerate.clone(),
         timing: config.timing,
         memory: memory::File::open(&config.state).map_err(StartError::Memory)?,

@@ -277,6 +277,8 @@ pub struct Heartbeat {
     /// The last assignment that was refused without being a genuine one of this cluster: somebody else
     /// writes under the controller's names. It can't stand on the log under an epoch.
     pub alarm: Option<Alarm>,
+    /// Reconciliations by Flux that were seen since the task was applied, as far as Flux reports them.
+    pub reconciles: u64,
 }
 
 /// An assignment that was not genuine.

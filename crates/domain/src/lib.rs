@@ -19,6 +19,8 @@ pub mod image;
 pub mod reason;
 pub mod release;
 pub mod rollout;
+pub mod spelling;
+pub mod stop;
 pub mod trace;
 pub mod version;
 
@@ -33,4 +35,5 @@ pub use image::ImageRef;
 pub use reason::Reason;
 pub use release::{ImageContents, Platform, PlatformImage, ReleaseContents, ReleaseKey};
 pub use rollout::RolloutKey;
+pub use stop::{StopKind, StopScope, StopSetting};
 pub use version::Version;

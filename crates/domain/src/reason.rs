@@ -155,6 +155,10 @@ pub enum Reason {
     ClusterRefused,
     /// A cluster was judged unhealthy after its upgrade: the rollout was halted.
     ClusterUnhealthy,
+    /// The agent of a cluster in an opened wave was silent for fifteen minutes.
+    ClusterUnreachable,
+    /// No wave of the strategy selects the cluster: it is never touched.
+    NoWave,
     /// Every cluster of every wave runs the release and is healthy.
     UpgradeComplete,
     /// A field of a request, or an argument, is not of the form that is wanted. Nothing was done.
@@ -163,6 +167,12 @@ pub enum Reason {
     ResourceNotFound,
     /// The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.
     HubUnavailable,
+    /// The request does not fit what is there now: no stop to lift, no halted rollout to try again. Nothing was done.
+    PreconditionFailed,
+    /// A watch can't be gone on with from this token: it is of another event log or of another watch.
+    WatchExpired,
+    /// A watcher did not read what was sent to it, and was sent away.
+    WatcherSlow,
     /// A message could not be understood and was put among the dead letters.
     MessageRejected,
 }
@@ -182,7 +192,7 @@ const TABLE: &[Entry] = &[
         next_step: "Nothing to do." },
     Entry { reason: Reason::SignatureMissing, code: "SIGNATURE_MISSING",
         meaning: "No signature was found beside the artifact, and the grace for upstream to add one is over.",
-        next_step: "Look whether upstream has signed it by now. An unsigned artifact is never allowed." },
+        next_step: "Look whether upstream has signed it by now. A new attempt is made daily; `fluxgate reconcile releases/VERSION` makes one at once. An unsigned artifact is never allowed." },
     Entry { reason: Reason::SignatureInvalid, code: "SIGNATURE_INVALID",
         meaning: "A signature does not verify over the bytes that it was found with.",
         next_step: "Treat the artifact as tampered with. Compare its digest with the one that upstream announces." },
@@ -396,6 +406,12 @@ const TABLE: &[Entry] = &[
     Entry { reason: Reason::ClusterUnhealthy, code: "CLUSTER_UNHEALTHY",
         meaning: "A cluster was judged unhealthy after its upgrade: the rollout was halted.",
         next_step: "See the symptoms: `fluxgate describe clusters/NAME`." },
+    Entry { reason: Reason::ClusterUnreachable, code: "CLUSTER_UNREACHABLE",
+        meaning: "The agent of a cluster in an opened wave was silent for fifteen minutes.",
+        next_step: "Look at the agent and its way to the hub. What was begun there goes on; hold the cluster, or take it out of the fleet's file, to go on without it." },
+    Entry { reason: Reason::NoWave, code: "NO_WAVE",
+        meaning: "No wave of the strategy selects the cluster: it is never touched.",
+        next_step: "Give it the labels of a wave in the fleet's file, if it is to be upgraded." },
     Entry { reason: Reason::UpgradeComplete, code: "UPGRADE_COMPLETE",
         meaning: "Every cluster of every wave runs the release and is healthy.",
         next_step: "Nothing to do." },
@@ -408,6 +424,15 @@ const TABLE: &[Entry] = &[
     Entry { reason: Reason::HubUnavailable, code: "HUB_UNAVAILABLE",
         meaning: "The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.",
         next_step: "Look at `fluxgate check`, then try again." },
+    Entry { reason: Reason::PreconditionFailed, code: "PRECONDITION_FAILED",
+        meaning: "The request does not fit what is there now: no stop to lift, no halted rollout to try again. Nothing was done.",
+        next_step: "Look at what is there: `fluxgate get rollouts`, `fluxgate get stops`." },
+    Entry { reason: Reason::WatchExpired, code: "WATCH_EXPIRED",
+        meaning: "A watch can't be gone on with from this token: it is of another event log or of another watch.",
+        next_step: "Watch again without a token: everything is sent as it is, then each change." },
+    Entry { reason: Reason::WatcherSlow, code: "WATCHER_SLOW",
+        meaning: "A watcher did not read what was sent to it, and was sent away.",
+        next_step: "Watch again with the last token, and read without waiting for anything else." },
     Entry { reason: Reason::MessageRejected, code: "MESSAGE_REJECTED",
         meaning: "A message could not be understood and was put among the dead letters.",
         next_step: "See `fluxgate check`." },

@@ -60,6 +60,35 @@ pub struct RolloutStarted {
     pub strategy: StrategyId,
     /// The waves, in order, with their clusters.
     pub waves: Vec<WaveSnapshot>,
+    /// Failed clusters that are tolerated in all waves together; `None`: each wave's own budget alone counts.
+    pub failure_budget: Option<u32>,
+    /// Silent clusters that are tolerated in the opened waves; `None`: silence never halts, it waits.
+    pub unreachable_budget: Option<u32>,
+    /// What becomes of it when a newer release is allowed.
+    pub superseding: Superseding,
+}
+
+/// What becomes of a rollout when a newer release is allowed. Before a wave has opened it always gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Superseding {
+    /// It is finished first, all waves.
+    #[default]
+    FinishRollout,
+    /// The open wave is finished and baked, then it gives way.
+    FinishWave,
+}
+
+/// A person asked for another attempt after a rollout was halted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutRetried {
+    /// The halted rollout.
+    pub rollout: RolloutKey,
+    /// Why, for people.
+    pub reason: String,
+    /// Who said so.
+    pub principal: String,
+    /// UUID of the request.
+    pub request_id: String,
 }
 
 /// A strategy by name and by the digest of its text.
@@ -84,6 +113,14 @@ pub struct WaveSnapshot {
     pub max_concurrency: u32,
     /// How long, after the last of them was upgraded, all must stay healthy.
     pub bake: jiff::SignedDuration,
+    /// How many clusters must have been upgraded and be healthy at the end of the bake.
+    pub bake_clusters: u32,
+    /// How many reconciliations by Flux must have been seen in the wave since the upgrades.
+    pub bake_reconciles: u64,
+    /// Failed clusters that are tolerated in this wave; one more halts.
+    pub failure_budget: u32,
+    /// How many clusters that are not held the wave needs to be opened.
+    pub min_clusters: u32,
 }
 
 /// A wave was opened.
@@ -93,9 +130,12 @@ pub struct WaveOpened {
     pub rollout: RolloutKey,
     /// The wave.
     pub wave: String,
+    /// Why it could be opened, for people.
+    pub detail: String,
 }
 
-/// A wave has baked: all of its clusters stayed healthy for as long as the strategy says.
+/// A wave has baked: its clusters stayed healthy for as long as the strategy says, but for those that are held,
+/// and those that its budgets leave behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaveBaked {
     /// The rollout.
@@ -106,18 +146,23 @@ pub struct WaveBaked {
     pub bake_started: Timestamp,
     /// When the bake was judged to be over.
     pub bake_ended: Timestamp,
-    /// For each cluster the heartbeat that was counted.
+    /// For each cluster that was counted its heartbeat.
     pub heartbeats: BTreeMap<ClusterName, Timestamp>,
+    /// Clusters that were upgraded and healthy.
+    pub clusters: u32,
+    /// Reconciliations by Flux that were counted.
+    pub reconciles: u64,
 }
 
 /// How a rollout ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RolloutEnd {
-    /// Every cluster of every wave runs the release and is well.
+    /// Every wave has baked: its clusters run the release and are well, but for those that are named as left
+    /// behind.
     Completed,
     /// Something was wrong: no cluster is begun any more.
     Halted,
-    /// A newer release took its place before it had changed anything.
+    /// A newer release took its place: before it had changed anything, or between two of its waves.
     Superseded,
 }
 

@@ -35,6 +35,8 @@ kinds! {
     rollout::v1::WaveOpened => "wave-opened",
     rollout::v1::WaveBaked => "wave-baked",
     rollout::v1::RolloutFinished => "rollout-finished",
+    rollout::v1::StopSet => "stop",
+    rollout::v1::RolloutRetried => "rollout-retried",
     audit::v1::LedgerStatus => "ledger-status",
 }
 

@@ -7,5 +7,6 @@ pub(crate) mod fleet;
 pub(crate) mod policy;
 pub(crate) mod release;
 pub(crate) mod rollout;
+pub(crate) mod stop;
 pub mod time;
 pub(crate) mod verification;

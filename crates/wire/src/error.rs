@@ -11,6 +11,7 @@ use domain::image::ParseImageRefError;
 use domain::reason::ParseReasonError;
 use domain::release::ParseReleaseKeyError;
 use domain::rollout::ParseRolloutKeyError;
+use domain::stop::ParseStopScopeError;
 use domain::version::ParseVersionError;
 
 use crate::ParseScopeError;
@@ -144,6 +145,9 @@ pub enum Malformed {
     /// The scope of a mode.
     #[error(transparent)]
     Scope(#[from] ParseScopeError),
+    /// The scope of a stop.
+    #[error(transparent)]
+    StopScope(#[from] ParseStopScopeError),
 }
 
 /// Why a statement does not say what it was read for.

@@ -5,9 +5,10 @@
 use attest::claim::predicate_type;
 use attest::{Claim, Statement, TrustBundle};
 use domain::fleet::{HealthReport, Heartbeat, Report};
-use domain::rollout::{RolloutFinished, RolloutStarted, WaveBaked, WaveOpened};
+use domain::rollout::{RolloutFinished, RolloutRetried, RolloutStarted, WaveBaked, WaveOpened};
 use domain::{
     Assignment, Baseline, ClusterFacts, ClusterMember, Decision, Evidence, ReleaseContents, RoleSummary,
+    StopSetting,
 };
 
 use crate::convert::time;
@@ -73,6 +74,8 @@ pub(crate) const KINDS: &[Kind] = &[
     kind::<rollout::v1::WaveOpened, WaveOpened>(),
     kind::<rollout::v1::WaveBaked, WaveBaked>(),
     kind::<rollout::v1::RolloutFinished, RolloutFinished>(),
+    kind::<rollout::v1::StopSet, StopSetting>(),
+    kind::<rollout::v1::RolloutRetried, RolloutRetried>(),
     (audit::v1::LedgerStatus::KIND, ledger_status),
     (TrustBundle::KIND, |statement| {
         statement.claim::<TrustBundle>().is_ok()

@@ -4,6 +4,7 @@ mod malformed;
 mod roundtrip;
 mod samples;
 mod statements;
+mod surface;
 
 use crate::DESCRIPTOR_SET;
 

@@ -165,6 +165,7 @@ impl From<&Heartbeat> for v1::Heartbeat {
             epoch: heartbeat.epoch.0,
             health: common::Health::from(heartbeat.health).into(),
             observations: heartbeat.observations,
+            reconciles: heartbeat.reconciles,
             alarm_reason: heartbeat
                 .alarm
                 .as_ref()
@@ -189,6 +190,7 @@ impl TryFrom<v1::Heartbeat> for Heartbeat {
             epoch: Epoch(message.epoch),
             health: field::choice::<common::Health, _>("Heartbeat.health", message.health)?,
             observations: message.observations,
+            reconciles: message.reconciles,
             alarm: match message.alarm_reason.as_str() {
                 "" => None,
                 reason => Some(Alarm {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::rollout::{
-    RolloutEnd, RolloutFinished, RolloutStarted, StrategyId, WaveBaked, WaveOpened, WaveSnapshot,
+    RolloutEnd, RolloutFinished, RolloutStarted, StrategyId, Superseding, WaveBaked, WaveOpened, WaveSnapshot,
 };
 use domain::{ClusterName, Mode};
 
@@ -101,6 +101,9 @@ impl From<&RolloutStarted> for v1::RolloutStarted {
             strategy: started.strategy.name.clone(),
             strategy_digest: Some(started.strategy.digest.into()),
             waves: started.waves.iter().map(Into::into).collect(),
+            failure_budget: started.failure_budget,
+            unreachable_budget: started.unreachable_budget,
+            superseding: v1::Superseding::from(started.superseding).into(),
         }
     }
 }
@@ -124,6 +127,12 @@ impl TryFrom<v1::RolloutStarted> for RolloutStarted {
                 digest: field::digest("RolloutStarted.strategy_digest", message.strategy_digest)?,
             },
             waves,
+            failure_budget: message.failure_budget,
+            unreachable_budget: message.unreachable_budget,
+            superseding: field::choice::<v1::Superseding, _>(
+                "RolloutStarted.superseding",
+                message.superseding,
+            )?,
         })
     }
 }
@@ -136,6 +145,10 @@ impl From<&WaveSnapshot> for v1::WaveSnapshot {
             clusters: wave.clusters.iter().map(ToString::to_string).collect(),
             max_concurrency: wave.max_concurrency,
             bake_duration: Some(time::duration(wave.bake)),
+            bake_clusters: wave.bake_clusters,
+            bake_reconciles: wave.bake_reconciles,
+            failure_budget: wave.failure_budget,
+            min_clusters: wave.min_clusters,
         }
     }
 }
@@ -155,6 +168,10 @@ impl TryFrom<v1::WaveSnapshot> for WaveSnapshot {
             clusters: clusters.into_iter().collect(),
             max_concurrency: field::positive("WaveSnapshot.max_concurrency", message.max_concurrency)?,
             bake: time::read_duration("WaveSnapshot.bake_duration", message.bake_duration)?,
+            bake_clusters: message.bake_clusters,
+            bake_reconciles: message.bake_reconciles,
+            failure_budget: message.failure_budget,
+            min_clusters: message.min_clusters,
         })
     }
 }
@@ -164,6 +181,7 @@ impl From<&WaveOpened> for v1::WaveOpened {
         Self {
             rollout: opened.rollout.to_string(),
             wave: opened.wave.clone(),
+            detail: opened.detail.clone(),
         }
     }
 }
@@ -175,6 +193,7 @@ impl TryFrom<v1::WaveOpened> for WaveOpened {
         Ok(Self {
             rollout: field::parsed("WaveOpened.rollout", &message.rollout)?,
             wave: field::text("WaveOpened.wave", message.wave)?,
+            detail: message.detail,
         })
     }
 }
@@ -189,6 +208,8 @@ impl From<&WaveBaked> for v1::WaveBaked {
             bake_start_time: Some(time::timestamp(baked.bake_started)),
             bake_end_time: Some(time::timestamp(baked.bake_ended)),
             heartbeats: baked.heartbeats.iter().map(heartbeat).collect(),
+            clusters: baked.clusters,
+            reconciles: baked.reconciles,
         }
     }
 }
@@ -208,10 +229,18 @@ impl TryFrom<v1::WaveBaked> for WaveBaked {
             bake_started: time::read("WaveBaked.bake_start_time", message.bake_start_time)?,
             bake_ended: time::read("WaveBaked.bake_end_time", message.bake_end_time)?,
             heartbeats: field::keyed(field, heartbeats)?,
+            clusters: message.clusters,
+            reconciles: message.reconciles,
         })
     }
 }
 
+choices!(
+    Superseding,
+    v1::Superseding,
+    "Superseding",
+    [FinishRollout, FinishWave]
+);
 choices!(
     RolloutEnd,
     v1::RolloutEnd,

@@ -215,6 +215,8 @@ impl From<&RoleSummary> for v1::RoleSummary {
             attempt: summary.attempt,
             contents: summary.contents.map(Into::into),
             checks: summary.checks.iter().map(Into::into).collect(),
+            // The API's own bookkeeping: no decision reads it.
+            request_id: String::new(),
         }
     }
 }

@@ -52,6 +52,8 @@ fn every_event_comes_back_equal() {
     comes_back::<rollout::v1::WaveOpened, _>(&samples::opened());
     comes_back::<rollout::v1::WaveBaked, _>(&samples::baked());
     comes_back::<rollout::v1::RolloutFinished, _>(&samples::finished());
+    comes_back::<rollout::v1::StopSet, _>(&samples::stop());
+    comes_back::<rollout::v1::RolloutRetried, _>(&samples::retried());
     for outcome in [
         Outcome::Allow,
         Outcome::Wait,

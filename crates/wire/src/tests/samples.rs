@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use crate::{Discovered, PolicyDocument, audit, time};
 
-pub(super) use rollout::{baked, finished, mode, opened, started};
+pub(super) use rollout::{baked, finished, mode, opened, retried, started, stop};
 
 pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -283,6 +283,7 @@ pub(super) fn heartbeat() -> Heartbeat {
         epoch: Epoch(0),
         health: Health::Inconclusive,
         observations: 12,
+        reconciles: 340,
         alarm: Some(domain::fleet::Alarm {
             reason: Reason::WrongCluster,
             detail: "assignment is for cluster prod-eu-8".to_owned(),

@@ -66,6 +66,8 @@ fn every_kind() -> Vec<(&'static str, Statement)> {
         named(&rollout::v1::WaveOpened::from(&samples::opened())),
         named(&rollout::v1::WaveBaked::from(&samples::baked())),
         named(&rollout::v1::RolloutFinished::from(&samples::finished())),
+        named(&rollout::v1::StopSet::from(&samples::stop())),
+        named(&rollout::v1::RolloutRetried::from(&samples::retried())),
         named(&samples::ledger()),
         named(&samples::bundle()),
     ]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::Mode;
 use domain::rollout::{
-    RolloutEnd, RolloutFinished, RolloutStarted, StrategyId, WaveBaked, WaveOpened, WaveSnapshot,
+    RolloutEnd, RolloutFinished, RolloutRetried, RolloutStarted, StrategyId, Superseding, WaveBaked,
+    WaveOpened, WaveSnapshot,
 };
+use domain::{Mode, StopScope, StopSetting};
 use jiff::SignedDuration;
 
 use super::{at, cluster, digest, release, rollout_key};
@@ -27,6 +28,10 @@ pub(in crate::tests) fn started() -> RolloutStarted {
         clusters: clusters.iter().map(|name| name.parse().unwrap()).collect(),
         max_concurrency: 2,
         bake,
+        bake_clusters: 2,
+        bake_reconciles: 100,
+        failure_budget: 1,
+        min_clusters: 2,
     };
     RolloutStarted {
         rollout: rollout_key(),
@@ -39,6 +44,9 @@ pub(in crate::tests) fn started() -> RolloutStarted {
             wave("canary", &["dev", "stage"], SignedDuration::from_millis(90_500)),
             wave("all", &[], SignedDuration::ZERO),
         ],
+        failure_budget: Some(3),
+        unreachable_budget: None,
+        superseding: Superseding::FinishWave,
     }
 }
 
@@ -46,6 +54,7 @@ pub(in crate::tests) fn opened() -> WaveOpened {
     WaveOpened {
         rollout: rollout_key(),
         wave: "canary".to_owned(),
+        detail: "2 of 2 clusters are allowed and enforced".to_owned(),
     }
 }
 
@@ -56,6 +65,8 @@ pub(in crate::tests) fn baked() -> WaveBaked {
         bake_started: at("2026-01-02T03:04:05Z"),
         bake_ended: at("2026-01-02T04:04:05Z"),
         heartbeats: BTreeMap::from([(cluster(), at("2026-01-02T04:04:00Z"))]),
+        clusters: 1,
+        reconciles: 340,
     }
 }
 
@@ -64,5 +75,27 @@ pub(in crate::tests) fn finished() -> RolloutFinished {
         rollout: rollout_key(),
         end: RolloutEnd::Halted,
         detail: "prod-eu is unhealthy".to_owned(),
+    }
+}
+
+pub(in crate::tests) fn stop() -> StopSetting {
+    StopSetting {
+        scope: StopScope::Label {
+            key: "region".to_owned(),
+            value: "eu".to_owned(),
+        },
+        active: true,
+        reason: "holidays".to_owned(),
+        principal: "anna".to_owned(),
+        request_id: "7d9b1f0e-3f0c-4a53-9f11-0d6a3c1b2e4f".to_owned(),
+    }
+}
+
+pub(in crate::tests) fn retried() -> RolloutRetried {
+    RolloutRetried {
+        rollout: rollout_key(),
+        reason: "the node had no disk".to_owned(),
+        principal: "anna".to_owned(),
+        request_id: "7d9b1f0e-3f0c-4a53-9f11-0d6a3c1b2e4f".to_owned(),
     }
 }

@@ -22,6 +22,7 @@ use attest::{Claim, Header, Role, SigningKey, Statement, Trust, claim};
 use bus::streams::{self, Bucket, Settings};
 use bus::{EventLog, JetStreamLog, Journal, Judge, Schema, Subject, View, connection};
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -29,11 +30,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod agents;
 mod logs;
+mod series;
+mod site;
 mod stored;
 mod workers;
 
 pub use agents::{PERMISSIONS_CONFIG, an_agent_needs_no_more_than_its_permissions};
-pub use logs::an_event_log_keeps_its_word;
+pub use site::{InMemory, LogCase, OnServers, Site};
 
 /// A server that a case may kill.
 #[async_trait]
@@ -51,15 +54,15 @@ pub trait Server: Send + Sync {
 /// One case.
 pub type Case = for<'a> fn(&'a mut dyn Server) -> BoxFuture<'a, ()>;
 
-macro_rules! contract {
-    ($($module:ident::$name:ident),* $(,)?) => {
-        /// Every case with its name.
-        pub const CONTRACT: &[(&str, Case)] = &[$((stringify!($name), |server| Box::pin($module::$name(server)))),*];
+macro_rules! cases {
+    ($list:ident: $case:ty, $what:literal; $($module:ident::$name:ident),* $(,)?) => {
+        #[doc = $what]
+        pub const $list: &[(&str, $case)] = &[$((stringify!($name), |place| Box::pin($module::$name(place)))),*];
     };
 }
 
-contract![
-    logs::the_log_in_jetstream_keeps_its_word,
+cases![LOG_CONTRACT: LogCase, "What every log keeps, the one in memory too: every case with its name.";
+    logs::an_event_log_keeps_its_word,
     logs::of_two_writers_one_is_stored,
     logs::a_squatter_is_published_over_and_never_read,
     logs::a_later_publish_without_expectation_does_not_win,
@@ -67,7 +70,24 @@ contract![
     logs::a_journal_waits_through_a_kill,
     logs::a_tail_goes_on_after_a_kill,
     logs::a_view_goes_on_after_a_kill,
+    logs::what_is_published_during_a_kill_is_stored_once,
+    logs::a_replica_that_lags_is_asked_again,
     logs::a_stream_made_anew_is_seen_and_folded_anew,
+    logs::what_is_too_large_is_refused_for_good,
+    series::of_two_replicas_an_older_decision_never_wins,
+    series::two_writers_of_a_series_lose_nothing,
+];
+
+cases![CLUSTER_CONTRACT: LogCase, "What one server and three could answer differently: every case with its name.";
+    logs::an_event_log_keeps_its_word,
+    logs::of_two_writers_one_is_stored,
+    logs::what_is_published_during_a_kill_is_stored_once,
+    logs::a_replica_that_lags_is_asked_again,
+    logs::a_stream_made_anew_is_seen_and_folded_anew,
+    series::two_writers_of_a_series_lose_nothing,
+];
+
+cases![CONTRACT: Case, "What one server keeps beside the log: every case with its name.";
     stored::migrate_makes_everything_once_and_only_grows_it,
     stored::another_configuration_is_refused,
     stored::nothing_can_be_deleted_or_purged,
@@ -206,8 +226,12 @@ impl World {
         Judge::new(schema, trust)
     }
 
-    fn signed(&self, subject: &Subject, claim: &Started) -> Bytes {
-        let header = Header::published(subject.to_string(), NOW, "");
+    fn signed<C: Claim>(&self, subject: &Subject, claim: &C) -> Bytes {
+        self.signed_as_of(subject, claim, 0)
+    }
+
+    fn signed_as_of<C: Claim>(&self, subject: &Subject, claim: &C, as_of: u64) -> Bytes {
+        let header = Header::published(subject.to_string(), NOW, "").as_of(as_of);
         claim::sign(&header, claim, &self.controller)
             .expect("signing")
             .to_bytes()
@@ -215,8 +239,11 @@ impl World {
     }
 
     /// A service with its own connection, view and journal.
-    async fn service(&self, server: &dyn Server) -> Service {
-        let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client(&server.url()).await));
+    async fn service(&self, site: &dyn Site) -> Service {
+        self.service_on(site.log().await).await
+    }
+
+    async fn service_on(&self, log: Arc<dyn EventLog>) -> Service {
         let view = View::open(None, self.judge()).await.expect("a view");
         let stop = CancellationToken::new();
         let (follower, followed, token) = (view.clone(), Arc::clone(&log), stop.clone());
@@ -243,18 +270,35 @@ struct Service {
     _running: DropGuard,
 }
 
-/// How many messages stand under a subject.
+/// How many messages stand under a subject, as the stream's leader knows them.
 async fn count(log: &dyn EventLog, subject: &Subject) -> usize {
-    let (mut after, mut count) = (0, 0);
-    while let Some(stored) = log
-        .first_after(&subject.to_string(), after)
-        .await
-        .expect("reading")
-    {
-        after = stored.sequence;
-        count += 1;
+    let last = log.last_sequence().await.expect("reading");
+    if last == 0 {
+        return 0;
     }
-    count
+    let tail = log.tail(1, Vec::new()).await.expect("a tail");
+    let read = tail
+        .filter_map(|event| async { event.ok() })
+        .take(usize::try_from(last).expect("a small log"));
+    let name = subject.to_string();
+    let matching = read.filter(|event| std::future::ready(event.subject == name));
+    soon("every event", matching.count()).await
+}
+
+/// What a read finds that may be answered by a replica that lags.
+async fn present<F>(read: impl Fn() -> F) -> bus::Stored
+where
+    F: Future<Output = Result<Option<bus::Stored>, bus::LogError>>,
+{
+    soon("a replica that has it", async {
+        loop {
+            if let Some(found) = read().await.expect("reading") {
+                break found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
 }
 
 fn assignments(client: &Client) -> bus::buckets::Values {

@@ -11,6 +11,7 @@ use domain::Digest;
 
 use crate::jetstream::context;
 use crate::log::ClientError;
+use crate::memory::MemoryBlobs;
 use crate::streams::{BLOB_PREFIX, BLOBS, MAX_BLOB};
 
 const TRIES: u32 = 5;
@@ -49,10 +50,17 @@ impl BlobError {
     }
 }
 
+/// Where blobs lie.
+#[derive(Debug, Clone)]
+enum Place {
+    Server(Box<Context>),
+    Memory(MemoryBlobs),
+}
+
 /// The blobs of the bus. Reading needs permission for `$JS.API.DIRECT.GET.FLUXGATE_BLOBS.>` alone.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    context: Context,
+    place: Place,
 }
 
 impl Blobs {
@@ -60,7 +68,15 @@ impl Blobs {
     #[must_use]
     pub fn new(client: &Client) -> Self {
         Self {
-            context: context(client),
+            place: Place::Server(Box::new(context(client))),
+        }
+    }
+
+    /// Blobs in memory, for tests.
+    #[must_use]
+    pub const fn in_memory(blobs: MemoryBlobs) -> Self {
+        Self {
+            place: Place::Memory(blobs),
         }
     }
 
@@ -94,6 +110,13 @@ impl Blobs {
         if self.get(digest).await?.is_some() {
             return Ok(());
         }
+        let context = match &self.place {
+            Place::Server(context) => context,
+            Place::Memory(blobs) => {
+                blobs.put(digest, bytes);
+                return Ok(());
+            }
+        };
         let message = PublishMessage::build()
             .payload(bytes.to_vec().into())
             .expected_stream(BLOBS);
@@ -102,7 +125,7 @@ impl Blobs {
             digest,
             source,
         };
-        let sent = self.context.send_publish(Self::subject(digest), message).await;
+        let sent = context.send_publish(Self::subject(digest), message).await;
         sent.map_err(|error| failed(error.into()))?
             .await
             .map_err(|error| failed(error.into()))?;
@@ -119,7 +142,11 @@ impl Blobs {
             digest,
             source,
         };
-        let stream = self.context.get_stream_no_info(BLOBS).await;
+        let context = match &self.place {
+            Place::Server(context) => context,
+            Place::Memory(blobs) => return Ok(blobs.get(digest)),
+        };
+        let stream = context.get_stream_no_info(BLOBS).await;
         let stream = stream.map_err(|error| failed(error.into()))?;
         match stream.direct_get_last_for_subject(Self::subject(digest)).await {
             Ok(message) if Digest::of(&message.payload) == digest => Ok(Some(message.payload.to_vec())),

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::jetstream::{context, timestamp};
 use crate::log::ClientError;
+use crate::memory::MemoryValues;
 use crate::streams::{Bucket, MAX_VALUE};
 
 /// Header by which the key-value convention marks a deleted key.
@@ -88,10 +89,17 @@ impl BucketError {
     }
 }
 
+/// Where values lie.
+#[derive(Debug, Clone)]
+enum Place {
+    Server(Box<Context>),
+    Memory(MemoryValues),
+}
+
 /// One bucket.
 #[derive(Debug, Clone)]
 pub struct Values {
-    context: Context,
+    place: Place,
     bucket: Bucket,
 }
 
@@ -100,7 +108,16 @@ impl Values {
     #[must_use]
     pub fn new(client: &Client, bucket: Bucket) -> Self {
         Self {
-            context: context(client),
+            place: Place::Server(Box::new(context(client))),
+            bucket,
+        }
+    }
+
+    /// A bucket in memory, for tests.
+    #[must_use]
+    pub const fn in_memory(values: MemoryValues, bucket: Bucket) -> Self {
+        Self {
+            place: Place::Memory(values),
             bucket,
         }
     }
@@ -111,7 +128,11 @@ impl Values {
     /// If the server gives no answer. A missing permission looks like that too.
     pub async fn get(&self, key: &str) -> Result<Option<Entry>, BucketError> {
         self.check_key(key)?;
-        let stream = self.context.get_stream_no_info(self.bucket.stream()).await;
+        let context = match &self.place {
+            Place::Server(context) => context,
+            Place::Memory(values) => return Ok(values.get(key)),
+        };
+        let stream = context.get_stream_no_info(self.bucket.stream()).await;
         let stream = stream.map_err(|error| self.failed("reading", key, error))?;
         match stream.direct_get_last_for_subject(self.bucket.subject(key)).await {
             Ok(message) if message.headers.get(OPERATION).is_some() => Ok(None),
@@ -149,12 +170,19 @@ impl Values {
     /// If the server gives no answer.
     pub async fn delete(&self, key: &str) -> Result<(), BucketError> {
         self.check_key(key)?;
+        let context = match &self.place {
+            Place::Server(context) => context,
+            Place::Memory(values) => {
+                values.delete(key);
+                return Ok(());
+            }
+        };
         let mut headers = HeaderMap::new();
         headers.insert(OPERATION, "DEL");
         let message = PublishMessage::build()
             .headers(headers)
             .expected_stream(self.bucket.stream());
-        self.send(key, message).await.map(|_revision| ())
+        self.send(context, key, message).await.map(|_revision| ())
     }
 
     /// Every key's newest value.
@@ -163,7 +191,11 @@ impl Values {
     /// If the server gives no answer.
     pub async fn list(&self) -> Result<Vec<Entry>, BucketError> {
         let all = "every key";
-        let stream = self.context.get_stream_no_info(self.bucket.stream()).await;
+        let context = match &self.place {
+            Place::Server(context) => context,
+            Place::Memory(values) => return Ok(values.list()),
+        };
+        let stream = context.get_stream_no_info(self.bucket.stream()).await;
         let stream = stream.map_err(|error| self.failed("listing", all, error))?;
         let info = stream.info_with_subjects(self.bucket.subject(">")).await;
         let mut subjects = info.map_err(|error| self.failed("listing", all, error))?;
@@ -194,26 +226,30 @@ impl Values {
                 size,
             });
         }
+        let context = match &self.place {
+            Place::Server(context) => context,
+            Place::Memory(values) => {
+                let written = values.write(key, value, revision);
+                return written.ok_or_else(|| self.conflict(key));
+            }
+        };
         let mut message = PublishMessage::build()
             .payload(value)
             .expected_stream(self.bucket.stream());
         if let Some(revision) = revision {
             message = message.expected_last_subject_sequence(revision);
         }
-        self.send(key, message).await
+        self.send(context, key, message).await
     }
 
-    async fn send(&self, key: &str, message: PublishMessage) -> Result<u64, BucketError> {
-        let answer = match self.context.send_publish(self.bucket.subject(key), message).await {
+    async fn send(&self, context: &Context, key: &str, message: PublishMessage) -> Result<u64, BucketError> {
+        let answer = match context.send_publish(self.bucket.subject(key), message).await {
             Ok(acknowledged) => acknowledged.await,
             Err(error) => Err(error),
         };
         match answer {
             Ok(stored) => Ok(stored.sequence),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Err(BucketError::Conflict {
-                bucket: self.bucket.name(),
-                key: key.to_owned(),
-            }),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Err(self.conflict(key)),
             Err(error) => Err(self.failed("writing", key, error)),
         }
     }
@@ -230,6 +266,13 @@ impl Values {
                 bucket: self.bucket.name(),
                 key: key.to_owned(),
             })
+        }
+    }
+
+    fn conflict(&self, key: &str) -> BucketError {
+        BucketError::Conflict {
+            bucket: self.bucket.name(),
+            key: key.to_owned(),
         }
     }
 

@@ -143,6 +143,7 @@ pub struct Journal {
     key: Arc<SigningKey>,
     now: Now,
     patience: Duration,
+    first_pause: Duration,
     alarms: Arc<AtomicU64>,
 }
 
@@ -164,6 +165,7 @@ impl Journal {
             key,
             now,
             patience: PATIENCE,
+            first_pause: FIRST_PAUSE,
             alarms: Arc::default(),
         }
     }
@@ -172,6 +174,12 @@ impl Journal {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// With another pause before the second try than usual; each further pause is twice as long.
+    #[must_use]
+    pub fn with_first_pause(self, first_pause: Duration) -> Self {
+        Self { first_pause, ..self }
     }
 
     /// The view that it writes by.

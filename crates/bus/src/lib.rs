@@ -20,6 +20,7 @@ pub mod journal;
 pub mod judge;
 pub mod log;
 pub mod memory;
+pub mod refill;
 pub mod streams;
 pub mod subject;
 pub mod view;

@@ -118,6 +118,12 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The name without key and number, like `fluxgate.v1.policy.{key}.decision`: what spans are named by.
+    #[must_use]
+    pub fn template(&self) -> String {
+        format!("fluxgate.v1.{}.{{key}}.{}", self.series.area, self.series.step)
+    }
+
     /// The area.
     #[must_use]
     pub const fn area(&self) -> Area {

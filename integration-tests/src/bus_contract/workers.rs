@@ -94,7 +94,7 @@ impl Handler for Effect {
 pub(super) async fn what_was_done_is_done_once_though_delivered_twice(server: &mut dyn Server) {
     let client = fresh(server).await;
     let world = World::new();
-    let service = world.service(server).await;
+    let service = world.service_on(Arc::new(JetStreamLog::new(&client))).await;
     publish_raw(&client, &started(1), "x").await;
     let handler = Arc::new(Effect {
         journal: service.journal.clone(),

@@ -11,8 +11,14 @@ use super::{Error, Lab, probe};
 /// How long a restart waits for its old port to be free again.
 const PORT_FREE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Fails until JetStream has recovered its streams.
+/// Fails until JetStream has recovered its streams; in a cluster until a majority is there.
 const HEALTH: &str = "/healthz";
+/// Answers as soon as the server listens.
+const LISTENS: &str = "/varz";
+
+mod cluster;
+
+pub use cluster::NatsCluster;
 
 /// A message bus on loopback. Killed when dropped; its folder lives as long as the lab.
 #[derive(Debug)]
@@ -38,16 +44,21 @@ impl Nats {
     /// # Errors
     /// Where the server does not become ready, as with configuration that it refuses.
     pub async fn start_with(lab: &Lab, extra_config: &str) -> Result<Self, Error> {
+        Self::start_named(lab, ("lab", extra_config), HEALTH).await
+    }
+
+    /// Starts a server, and waits until it answers on this path of its monitoring.
+    async fn start_named(lab: &Lab, (name, extra): (&str, &str), ready: &str) -> Result<Self, Error> {
         let folder = lab.new_folder("nats")?;
         let program = lab.tools().path(Tool::NatsServer)?;
         let http = probe::client();
-        let plan = |[client, monitor]: [u16; 2]| launch(program, &folder, [client, monitor], extra_config);
+        let plan = |[client, monitor]: [u16; 2]| launch(program, &folder, [client, monitor], (name, extra));
         let started = Part::start_on_free_ports(lab, plan, |[_, monitor]: [u16; 2]| {
-            probe::answers(&http, monitor, HEALTH)
+            probe::answers(&http, monitor, ready)
         })
         .await;
         let (part, [client_port, monitor_port]) = started?;
-        let launch = launch(program, &folder, [client_port, monitor_port], extra_config)?;
+        let launch = launch(program, &folder, [client_port, monitor_port], (name, extra))?;
         Ok(Self {
             lab: lab.clone(),
             part,
@@ -67,6 +78,11 @@ impl Nats {
     #[must_use]
     pub fn monitor_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.monitor_port)
+    }
+
+    /// Whether its JetStream serves.
+    async fn is_healthy(&self) -> bool {
+        probe::answers(&probe::client(), self.monitor_port, HEALTH).await
     }
 
     /// The server's process.
@@ -108,11 +124,16 @@ impl Nats {
 }
 
 /// Writes the configuration for these ports and says how to run it.
-fn launch(program: &Path, folder: &Path, [client, monitor]: [u16; 2], extra: &str) -> Result<Launch, Error> {
+fn launch(
+    program: &Path,
+    folder: &Path,
+    [client, monitor]: [u16; 2],
+    (name, extra): (&str, &str),
+) -> Result<Launch, Error> {
     let store: PathBuf = folder.join("jetstream");
     let config = folder.join("nats.conf");
     let text = format!(
-        "listen: 127.0.0.1:{client}\nhttp: 127.0.0.1:{monitor}\nserver_name: lab\n\
+        "listen: 127.0.0.1:{client}\nhttp: 127.0.0.1:{monitor}\nserver_name: {name}\n\
          jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{extra}\n",
         store.display()
     );

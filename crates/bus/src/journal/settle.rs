@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
-use super::{Appended, Expect, FIRST_PAUSE, Journal, JournalError, LONGEST_PAUSE, LogError, Written};
+use super::{Appended, Expect, Journal, JournalError, LONGEST_PAUSE, LogError, Written};
 use crate::subject::Subject;
 
 /// Pauses that grow, until a deadline.
@@ -16,14 +17,6 @@ struct Patience<'a> {
 }
 
 impl Patience<'_> {
-    fn until(subject: &Subject, deadline: Instant) -> Patience<'_> {
-        Patience {
-            subject,
-            deadline,
-            pause: FIRST_PAUSE,
-        }
-    }
-
     /// Waits a little longer than the last time; an error where that would be past the deadline, or where
     /// the log said what trying again cannot help.
     async fn wait(&mut self, source: Option<LogError>) -> Result<(), JournalError> {
@@ -55,6 +48,14 @@ impl Patience<'_> {
 }
 
 impl Journal {
+    const fn patience<'a>(&self, subject: &'a Subject, deadline: Instant) -> Patience<'a> {
+        Patience {
+            subject,
+            deadline,
+            pause: self.first_pause,
+        }
+    }
+
     /// Publishes until it is known what stands under the subject.
     pub(super) async fn settle(
         &self,
@@ -80,7 +81,24 @@ impl Journal {
             }
             tracing::debug!(subject = %subject, error = &source as &dyn std::error::Error, "caught up");
         }
-        let mut patience = Patience::until(subject, deadline);
+        let span = traceparent
+            .filter(|parent| !parent.is_empty())
+            .map_or_else(tracing::Span::none, |parent| {
+                runtime::telemetry::send_span(&subject.template(), parent)
+            });
+        self.append(subject, payload, (traceparent, deadline))
+            .instrument(span)
+            .await
+    }
+
+    /// Appends until it is known what stands under the subject, where nothing did a moment ago.
+    async fn append(
+        &self,
+        subject: &Subject,
+        payload: Bytes,
+        (traceparent, deadline): (Option<&str>, Instant),
+    ) -> Result<Written, JournalError> {
+        let mut patience = self.patience(subject, deadline);
         let mut expect = Expect::Absent;
         loop {
             match self
@@ -89,6 +107,7 @@ impl Journal {
                 .await
             {
                 Ok(Appended::Stored(sequence)) => {
+                    tracing::Span::current().record("fluxgate.sequence", sequence);
                     self.reach(sequence, subject, deadline).await?;
                     let standing = self.standing(subject, &payload).await?;
                     let lapsed = || JournalError::Lapsed {
@@ -99,10 +118,14 @@ impl Journal {
                 }
                 Ok(Appended::Conflict) => {
                     self.catch_up(subject, deadline).await?;
+                    // Read before asking what stands: all of it has been judged by then.
+                    let judged = self.view.cursor();
                     if let Some(written) = self.standing(subject, &payload).await? {
                         return Ok(written);
                     }
-                    expect = self.over_invalid(subject, expect, &mut patience).await?;
+                    expect = self
+                        .over_invalid(subject, (expect, judged), &mut patience)
+                        .await?;
                 }
                 Err(error) => patience.wait(Some(error)).await?,
             }
@@ -121,17 +144,19 @@ impl Journal {
         }))
     }
 
-    /// Nothing stored under the subject counts: expect the last of it.
+    /// Nothing stored under the subject counts, up to what was judged: expect the last of that. What came later may
+    /// be valid, and is judged before anything goes over it.
     async fn over_invalid(
         &self,
         subject: &Subject,
-        before: Expect,
+        (before, judged): (Expect, u64),
         patience: &mut Patience<'_>,
     ) -> Result<Expect, JournalError> {
         let name = subject.to_string();
         let mut last = before.sequence();
         loop {
             match self.log.first_after(&name, last).await {
+                Ok(Some(event)) if event.sequence > judged => return Ok(Expect::Sequence(last)),
                 Ok(Some(event)) => last = event.sequence,
                 Ok(None) => break,
                 Err(error) => patience.wait(Some(error)).await?,
@@ -148,7 +173,7 @@ impl Journal {
 
     /// Waits until the view has folded everything that the stream's leader has now.
     pub(super) async fn catch_up(&self, subject: &Subject, deadline: Instant) -> Result<(), JournalError> {
-        let mut patience = Patience::until(subject, deadline);
+        let mut patience = self.patience(subject, deadline);
         let last = loop {
             match self.log.last_sequence().await {
                 Ok(last) => break last,

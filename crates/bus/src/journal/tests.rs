@@ -364,3 +364,89 @@ async fn what_a_key_said_that_does_not_act_any_more_is_said_again_by_one_that_do
     *world.bundle.keys.last_mut().unwrap() = key;
     assert!(!orphaned(&world, &next).await);
 }
+
+/// A log on which somebody writes between two operations of ours.
+struct Meddled {
+    log: MemoryLog,
+    /// What is stored right before the next read.
+    next: Mutex<Option<(Subject, Bytes)>>,
+}
+
+#[async_trait::async_trait]
+impl EventLog for Meddled {
+    async fn append(
+        &self,
+        subject: &Subject,
+        payload: Bytes,
+        traceparent: Option<&str>,
+        expect: Expect,
+    ) -> Result<Appended, LogError> {
+        self.log.append(subject, payload, traceparent, expect).await
+    }
+
+    async fn first_after(&self, subject: &str, after: u64) -> Result<Option<crate::Stored>, LogError> {
+        if let Some((subject, payload)) = self.next.lock().unwrap().take() {
+            self.log.inject(subject.to_string(), payload);
+        }
+        self.log.first_after(subject, after).await
+    }
+
+    async fn get(&self, sequence: u64) -> Result<Option<crate::Stored>, LogError> {
+        self.log.get(sequence).await
+    }
+
+    async fn last_sequence(&self) -> Result<u64, LogError> {
+        self.log.last_sequence().await
+    }
+
+    async fn created(&self) -> Result<Timestamp, LogError> {
+        self.log.created().await
+    }
+
+    async fn tail(&self, from: u64, filters: Vec<String>) -> Result<crate::log::Tail, LogError> {
+        self.log.tail(from, filters).await
+    }
+}
+
+#[tokio::test]
+async fn what_came_after_the_last_look_is_judged_before_ours_goes_over_it() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    log.inject(started().to_string(), "squatter");
+    let theirs = signed(&started(), &by("them"), &world.controller, 0);
+    let meddled: Arc<dyn EventLog> = Arc::new(Meddled {
+        log: log.clone(),
+        next: Mutex::new(Some((started(), theirs.clone()))),
+    });
+    let view = View::open(None, world.judge()).await.unwrap();
+    let stop = CancellationToken::new();
+    let (follower, followed, token) = (view.clone(), Arc::clone(&meddled), stop.clone());
+    tokio::spawn(async move { follower.run(followed, token).await });
+    let _running = stop.drop_guard();
+    let journal = Journal::new(meddled, view, Arc::clone(&world.controller), Arc::new(|| NOW));
+    // Between our look and our second try somebody of our own role was faster.
+    let written = journal.once(&started(), &by("us"), "").await.unwrap();
+    assert!(matches!(written, Written::Theirs(ref fact) if fact.envelope == theirs));
+    assert_eq!(log.events().len(), 2);
+}
+
+#[tokio::test]
+async fn a_replica_that_lags_is_asked_again() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let service = service(&world, &world.controller, &log).await;
+    log.inject(started().to_string(), "squatter");
+    log.lag(3);
+    let written = service.journal.once(&started(), &by("us"), "").await.unwrap();
+    assert!(matches!(written, Written::Ours(ref fact) if fact.sequence == 2));
+    assert_eq!(service.journal.alarms(), 1);
+}
+
+#[tokio::test]
+async fn a_publish_that_lands_late_is_no_second_event() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let service = service(&world, &world.controller, &log).await;
+    log.fail_next([Failure::Late]);
+    let written = service.journal.once(&started(), &by("us"), "").await.unwrap();
+    assert!(matches!(written, Written::Ours(ref fact) if fact.sequence == 1));
+    assert_eq!(log.land(), 0);
+    assert_eq!(log.events().len(), 1);
+}

@@ -207,6 +207,12 @@ pub fn rollout_finished(rollout: &RolloutKey) -> Subject {
     subject(Area::Rollout, &rollout.to_string(), "finished", 1)
 }
 
+/// A person asked for another attempt after this rollout was halted.
+#[must_use]
+pub fn rollout_retried(rollout: &RolloutKey) -> Subject {
+    subject(Area::Rollout, &rollout.to_string(), "retried", 1)
+}
+
 /// The mode of a scope.
 #[must_use]
 pub fn mode(scope: &str, n: u64) -> Subject {

@@ -125,6 +125,7 @@ fn rollout(step: &str) -> Option<Rule> {
     match step {
         "started" => rule_of(CONTROLLER, Order::Once, &["rollout-started"]),
         "finished" => rule_of(CONTROLLER, Order::Once, &["rollout-finished"]),
+        "retried" => rule_of(CONTROLLER, Order::Once, &["rollout-retried"]),
         "mode" => rule_of(CONTROLLER, Order::Series, &["mode"]),
         "stop" => rule_of(CONTROLLER, Order::Series, &["stop"]),
         opened if opened.starts_with("opened-") => rule_of(CONTROLLER, Order::Once, &["wave-opened"]),

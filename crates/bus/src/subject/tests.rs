@@ -84,6 +84,7 @@ fn every_name() -> Vec<(Subject, Author, &'static str)> {
         (rollout_opened(&o, "main"), role(Role::Controller), "wave-opened"),
         (rollout_baked(&o, "main"), role(Role::Controller), "wave-baked"),
         (rollout_finished(&o), role(Role::Controller), "rollout-finished"),
+        (rollout_retried(&o), role(Role::Controller), "rollout-retried"),
         (mode("wave/main", 1), role(Role::Controller), "mode"),
         (stop("fleet", 1), role(Role::Controller), "stop"),
         (trust_bundle(3), Author::Root, "trust-bundle"),

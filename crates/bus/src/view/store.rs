@@ -91,7 +91,9 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
+        // A file does not go away as a server does: nothing is asked before each use.
         let writer = SqlitePoolOptions::new()
+            .test_before_acquire(false)
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None);
@@ -103,7 +105,9 @@ impl Store {
             .execute(&writer)
             .await
             .map_err(failed("opening"))?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS);
+        let readers = SqlitePoolOptions::new()
+            .test_before_acquire(false)
+            .max_connections(READERS);
         let readers = readers
             .connect_with(options.read_only(true))
             .await

@@ -302,3 +302,92 @@ async fn a_bare_view_examines_what_would_be_next() {
         Err(Invalid::NoPredecessor(_))
     ));
 }
+
+#[tokio::test]
+async fn an_agent_whose_key_was_changed_speaks_with_the_new_one_from_there_on() {
+    let (mut world, log) = (World::new(), MemoryLog::new(NOW));
+    let member = |world: &World, n| {
+        let name = subject::member(&world.cluster, n);
+        log.inject(
+            name.to_string(),
+            signed(&name, &world.member(), &world.controller, 0),
+        )
+    };
+    let facts = |world: &World, n, seconds| {
+        let name = subject::facts(&world.cluster, n);
+        let said = Facts {
+            version: "v2.9.3".to_owned(),
+        };
+        log.inject(name.to_string(), world.by_agent(seconds, &said))
+    };
+    member(&world, 1);
+    let first = facts(&world, 1, 1);
+    let old = std::mem::replace(&mut world.agent, SigningKey::generate().unwrap().0);
+    member(&world, 2);
+    let new = std::mem::replace(&mut world.agent, old);
+    facts(&world, 2, 2);
+    world.agent = new;
+    let last = facts(&world, 2, 3);
+    let running = Running::start(None, world.judge(), &log).await;
+    running.reached(last).await;
+    let series = subject::facts(&world.cluster, 1);
+    let series = running.view.series(series.series()).await.unwrap();
+    let sequences: Vec<u64> = series.iter().map(|fact| fact.sequence).collect();
+    assert_eq!(sequences, [first, last], "what the old key said before stays");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_retired_key_said_before_stays_and_what_it_says_later_does_not_count() {
+    let (mut world, log) = (World::new(), MemoryLog::new(NOW));
+    let decide = |n, text: &str, key: &SigningKey| {
+        log.inject(decision(n).to_string(), signed(&decision(n), &says(text), key, 0))
+    };
+    decide(1, "before", &world.policy);
+    let judge = world.judge();
+    let next = SigningKey::generate().unwrap().0;
+    world.bundle.version = 2;
+    world.bundle.keys[1].retired_at = Some(2);
+    world.bundle.keys.push(bundle_key(Role::Policy, &next));
+    log.inject(subject::trust_bundle(2).to_string(), world.bundle_envelope());
+    decide(2, "after", &world.policy);
+    let last = decide(2, "by the next key", &next);
+    let running = Running::start(None, judge, &log).await;
+    running.reached(last).await;
+    assert_eq!(outcome(&running.view, 1).await.as_deref(), Some("before"));
+    assert_eq!(
+        outcome(&running.view, 2).await.as_deref(),
+        Some("by the next key")
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn views_that_began_at_different_times_hold_the_same() {
+    let (mut world, log) = (World::new(), MemoryLog::new(NOW));
+    let judge = world.judge();
+    let early = Running::start(None, judge.clone(), &log).await;
+    log.inject(decision(1).to_string(), "squatter");
+    for n in 1..=3 {
+        log.inject(
+            decision(n).to_string(),
+            signed(&decision(n), &says("WAIT"), &world.policy, 0),
+        );
+        log.inject(
+            decision(n).to_string(),
+            signed(&decision(n), &says("ALLOW"), &world.policy, 0),
+        );
+    }
+    early.reached(7).await;
+    world.bundle.version = 2;
+    world.bundle.keys[1].revoked_at = Some(4);
+    let last = log.inject(subject::trust_bundle(2).to_string(), world.bundle_envelope());
+    early.reached(last).await;
+    let late = Running::start(None, judge, &log).await;
+    late.reached(last).await;
+    let all = async |running: &Running| running.view.after(0, 100).await.unwrap();
+    assert_eq!(all(&early).await, all(&late).await);
+    assert_eq!(all(&late).await.len(), 3, "two decisions and the bundle");
+    early.stop().await;
+    late.stop().await;
+}

@@ -9,6 +9,9 @@ use domain::Digest;
 /// All that is kept, in bytes: the manifests, indexes and signatures of a few releases.
 const MAX_BYTES: usize = 32 << 20;
 
+/// Tags of which is remembered what they named; beyond that all are forgotten, which costs a fetch each.
+const MAX_TAGS: usize = 4096;
+
 /// The least recently used bytes go first.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
@@ -20,6 +23,7 @@ struct State {
     entries: HashMap<Digest, Entry>,
     bytes: usize,
     clock: u64,
+    tags: HashMap<String, Digest>,
     turns: HashMap<Digest, Arc<tokio::sync::Mutex<()>>>,
 }
 
@@ -66,13 +70,31 @@ impl Cache {
         }
     }
 
-    /// The turn to fetch a digest: held by one at a time, given up when dropped.
-    pub(crate) async fn turn(&self, digest: Digest) -> tokio::sync::OwnedMutexGuard<()> {
+    /// Remembers what a tag named; `name` is the address that it was fetched from.
+    pub(crate) fn tag(&self, name: String, digest: Digest) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.tags.len() >= MAX_TAGS {
+            state.tags.clear();
+        }
+        state.tags.insert(name, digest);
+    }
+
+    /// What a tag named the last time, if that is still kept.
+    pub(crate) fn tagged(&self, name: &str) -> Option<(Digest, Bytes)> {
+        let digest = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            *state.tags.get(name)?
+        };
+        Some((digest, self.get(digest)?))
+    }
+
+    /// The turn to fetch an object: held by one at a time, given up when dropped.
+    pub(crate) async fn turn(&self, object: Digest) -> tokio::sync::OwnedMutexGuard<()> {
         let turn = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             // Turns that nobody holds or waits for are held by this map alone.
             state.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(state.turns.entry(digest).or_default())
+            Arc::clone(state.turns.entry(object).or_default())
         };
         turn.lock_owned().await
     }
@@ -97,5 +119,20 @@ mod tests {
         assert!(cache.state.lock().unwrap().bytes <= MAX_BYTES);
         cache.insert(digest(5), Bytes::from(vec![0; MAX_BYTES / 4 + 1]));
         assert!(cache.get(digest(5)).is_none());
+    }
+
+    #[test]
+    fn tags_are_bounded_and_name_only_what_is_kept() {
+        let cache = Cache::default();
+        let digest = Digest::of(b"a");
+        cache.tag("t".to_owned(), digest);
+        assert_eq!(cache.tagged("t"), None);
+        cache.insert(digest, Bytes::from_static(b"a"));
+        assert_eq!(cache.tagged("t"), Some((digest, Bytes::from_static(b"a"))));
+        for n in 0..MAX_TAGS {
+            cache.tag(n.to_string(), digest);
+        }
+        assert!(cache.state.lock().unwrap().tags.len() <= MAX_TAGS);
+        assert_eq!(cache.tagged("t"), None);
     }
 }

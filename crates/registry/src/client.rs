@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigError};
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::{Error, Failure, Operation};
 use crate::manifest::{ACCEPT, MAX_MANIFEST_BYTES, Manifest};
-use crate::transport::{Get, Transport};
+use crate::transport::{Get, Reply, Transport};
 
 /// Longest page of a tag list: 1,000 tags of at most 128 bytes, with room to spare.
 const MAX_PAGE_BYTES: u64 = 1 << 20;
@@ -111,6 +111,7 @@ impl Client {
                 accept: "application/json",
                 path: &endpoint.path,
                 max_bytes: MAX_PAGE_BYTES,
+                held: None,
             };
             let answer = self.inner.transport.get(&get).await?.ok_or(Failure::Missing)?;
             let page: TagsPage = serde_json::from_slice(&answer.bytes).map_err(Failure::Json)?;
@@ -165,30 +166,44 @@ impl Client {
         self.pinned(&wanted).await?.ok_or(Failure::Missing)
     }
 
+    /// What a tag names now. Where the registry says that it is what was fetched before, that is not fetched again:
+    /// a lie about it can only bring back what the registry has served under this tag already.
     async fn by_tag(&self, image: &ImageRef, tag: &str) -> Result<Option<(Digest, Bytes)>, Failure> {
         let endpoint = self.inner.endpoints.of(image.repository())?;
+        let url = endpoint.url("manifests", tag)?;
+        let name = url.to_string();
+        let _turn = self.turn(Digest::of(name.as_bytes())).await?;
+        let held = self.inner.cache.tagged(&name);
         let get = Get {
-            url: endpoint.url("manifests", tag)?,
+            url,
             accept: ACCEPT,
             path: &endpoint.path,
             max_bytes: MAX_MANIFEST_BYTES,
+            held: held.as_ref().map(|(digest, _)| *digest),
         };
-        let Some(answer) = self.inner.transport.get(&get).await? else {
-            return Ok(None);
-        };
-        let digest = Digest::of(&answer.bytes);
-        self.inner.cache.insert(digest, answer.bytes.clone());
-        Ok(Some((digest, answer.bytes)))
+        match self.inner.transport.reply(&get).await? {
+            Reply::Nothing => Ok(None),
+            Reply::Unchanged => Ok(held),
+            Reply::Body(answer) => {
+                let digest = Digest::of(&answer.bytes);
+                self.inner.cache.insert(digest, answer.bytes.clone());
+                self.inner.cache.tag(name, digest);
+                Ok(Some((digest, answer.bytes)))
+            }
+        }
+    }
+
+    /// The turn to fetch an object, when whoever has it now is done.
+    async fn turn(&self, object: Digest) -> Result<tokio::sync::OwnedMutexGuard<()>, Failure> {
+        let timeout = self.inner.transport.timeout();
+        let turn = tokio::time::timeout(timeout, self.inner.cache.turn(object)).await;
+        turn.map_err(|_late| Failure::Deadline(timeout))
     }
 
     /// The bytes of a digest, from the cache or by one fetch at a time.
     async fn pinned(&self, wanted: &Wanted<'_>) -> Result<Option<Bytes>, Failure> {
         let endpoint = self.inner.endpoints.of(wanted.repository)?;
-        let timeout = self.inner.transport.timeout();
-        let turn = tokio::time::timeout(timeout, self.inner.cache.turn(wanted.digest)).await;
-        let Ok(_turn) = turn else {
-            return Err(Failure::Deadline(timeout));
-        };
+        let _turn = self.turn(wanted.digest).await?;
         if let Some(bytes) = self.inner.cache.get(wanted.digest) {
             return within(bytes, wanted.max_bytes).map(Some);
         }
@@ -212,6 +227,7 @@ impl Client {
             accept: wanted.accept,
             path: &endpoint.path,
             max_bytes: wanted.max_bytes,
+            held: None,
         };
         Ok(self.inner.transport.get(&get).await?.map(|answer| answer.bytes))
     }

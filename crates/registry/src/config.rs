@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[registry]` part of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Mirrors, `[[registry.mirror]]`; the longest matching `from` wins, order does not matter.
@@ -13,13 +14,14 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// How long one object may take, with its token, redirects and tries; written like `30s`.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["30s"]))]
     pub timeout: Duration,
     /// The `User-Agent` of every request.
     pub user_agent: String,
 }
 
 /// Names below `from` are fetched below `to`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mirror {
     /// An upstream registry host, or a host and whole path segments, like `ghcr.io/fluxcd`.

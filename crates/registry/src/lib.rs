@@ -7,7 +7,8 @@
 //! Invariants:
 //! - No body is read beyond its cap, no call lasts longer than [`Config::timeout`].
 //! - Plain HTTP reaches loopback hosts alone, in mirrors, redirects and token realms alike.
-//! - At most one fetch of a digest is under way at a time.
+//! - At most one fetch of a digest, or of a tag, is under way at a time; what is kept is not fetched again, and
+//!   what a tag named before only where the tag has moved.
 //! - What an object is (index or image manifest) is read from its bytes, never from `Content-Type`.
 //!
 //! Deliberately not here: what a signature is worth (`evidence`), what manifests say (`flux`), credentials

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use domain::Digest;
+use reqwest::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::Instant;
 
@@ -37,6 +38,20 @@ pub(crate) struct Get<'a> {
     pub(crate) path: &'a str,
     /// Cap of the body in bytes.
     pub(crate) max_bytes: u64,
+    /// What is held already: the registry may answer that it is still that (RFC 9110 section 13.1.2; the entity tag
+    /// of a manifest is its digest).
+    pub(crate) held: Option<Digest>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// A body.
+    Body(Answer),
+    /// What is held already.
+    Unchanged,
+    /// Nothing: 404.
+    Nothing,
 }
 
 /// A complete body.
@@ -75,6 +90,16 @@ impl Transport {
 
     /// The body, or nothing where the registry answers 404.
     pub(crate) async fn get(&self, get: &Get<'_>) -> Result<Option<Answer>, Failure> {
+        match self.reply(get).await? {
+            Reply::Body(answer) => Ok(Some(answer)),
+            Reply::Nothing => Ok(None),
+            // It was not asked for.
+            Reply::Unchanged => Err(Failure::Status(StatusCode::NOT_MODIFIED.as_u16())),
+        }
+    }
+
+    /// The same, and whether it is what is held already.
+    pub(crate) async fn reply(&self, get: &Get<'_>) -> Result<Reply, Failure> {
         let deadline = Instant::now() + self.timeout;
         match tokio::time::timeout_at(deadline, Box::pin(self.tried(get, deadline))).await {
             Ok(answer) => answer,
@@ -82,14 +107,15 @@ impl Transport {
         }
     }
 
-    async fn tried(&self, get: &Get<'_>, deadline: Instant) -> Result<Option<Answer>, Failure> {
+    async fn tried(&self, get: &Get<'_>, deadline: Instant) -> Result<Reply, Failure> {
         let mut tries = 1;
         let mut challenged = false;
         loop {
             let response = self.sent(get).await?;
             match response.status() {
-                StatusCode::OK => return answer(response, get).await.map(Some),
-                StatusCode::NOT_FOUND => return Ok(None),
+                StatusCode::OK => return answer(response, get).await.map(Reply::Body),
+                StatusCode::NOT_FOUND => return Ok(Reply::Nothing),
+                StatusCode::NOT_MODIFIED if get.held.is_some() => return Ok(Reply::Unchanged),
                 StatusCode::UNAUTHORIZED if !challenged => {
                     challenged = true;
                     self.authorise(get, &response).await?;
@@ -119,6 +145,9 @@ impl Transport {
             let mut request = self.http.get(url.clone()).header(ACCEPT, get.accept);
             if let Some(token) = token.as_ref().filter(|_| same_origin(&url, &get.url)) {
                 request = request.header(AUTHORIZATION, token.clone());
+            }
+            if let Some(held) = get.held {
+                request = request.header(IF_NONE_MATCH, format!("\"{held}\""));
             }
             let response = request.send().await.map_err(transport)?;
             if !is_redirect(response.status()) {

@@ -10,10 +10,12 @@
 
 mod archive;
 mod content;
+mod flavour;
 mod signature;
 
 use std::collections::BTreeMap;
 
+use domain::evidence::SignatureMaterial;
 use domain::image::ParseImageRefError;
 use domain::version::ParseVersionError;
 use domain::{Artifact, Component, Digest, ImageRef, ReleaseKey, Version};
@@ -23,6 +25,8 @@ use crate::push::{PushError, Pusher};
 use crate::sigstore::{DemoSigstore, SigstoreError, Workflow};
 
 use content::Content;
+pub use flavour::Flavour;
+use flavour::Signing;
 
 /// How old a release is when nothing is said: more than the 72 h that the default policy demands.
 pub const DEFAULT_AGE: SignedDuration = SignedDuration::from_hours(80);
@@ -30,9 +34,8 @@ pub const DEFAULT_AGE: SignedDuration = SignedDuration::from_hours(80);
 /// Between two signatures of one release.
 const BETWEEN: SignedDuration = SignedDuration::from_secs(2);
 
-/// The tag of `fluxcd/gha-workflows` that signs, where a profile allows several.
-const SHARED_WORKFLOW_TAG: &str =
-    "/gha-workflows/.github/workflows/controller-release.yaml@refs/tags/v0.11.0";
+/// How long after a release that is signed late its signatures are logged.
+pub const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// Makes releases in one registry.
 #[derive(Debug)]
@@ -50,18 +53,6 @@ pub struct ReleaseSpec {
     pub flavour: Flavour,
     /// How long ago it was signed.
     pub age: SignedDuration,
-}
-
-/// How a release is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
-    /// As upstream makes it.
-    Good,
-    /// This artifact is signed by another workflow of the same organisation: `IDENTITY_MISMATCH`.
-    WrongWorkflow(Artifact),
-    /// The tag of this artifact was moved after signing to other content, beside which lies a copy of the
-    /// first content's signature: `PAYLOAD_MISMATCH`.
-    SwappedAfterSigning(Artifact),
 }
 
 /// What was made: what the tags point to now.
@@ -266,22 +257,74 @@ impl Factory {
         .await
     }
 
+    /// Signs every artifact of a release that was made as [`Flavour::Late`], as upstream's job does some minutes
+    /// after it has pushed. The entries are logged [`LATE`] after the time at which they should have been.
+    ///
+    /// # Errors
+    /// If something can't be signed or pushed.
+    pub async fn sign_late(&self, published: &Published) -> Result<Timestamp, FactoryError> {
+        let at = published.signed_at.checked_add(LATE)?;
+        for (component, image) in &published.images {
+            let Some(digest) = published.indexes.get(component) else {
+                continue;
+            };
+            self.sign(Flavour::Good, (Artifact::Image(*component), image, *digest), at)
+                .await?;
+        }
+        let image = flux_manifests(&published.version)?;
+        let subject = (Artifact::FluxManifests, &image, published.manifests);
+        self.sign(Flavour::Good, subject, at).await?;
+        Ok(at)
+    }
+
+    /// Publishes another document under a version that is out already, as `spec` says: a second release of that
+    /// version, with another digest. Its images are the same.
+    ///
+    /// # Errors
+    /// As [`Self::release`].
+    pub async fn move_tag(&self, spec: &ReleaseSpec) -> Result<Published, FactoryError> {
+        let document = crate::manifests::document(&spec.version);
+        let document = format!("# moved, {}\n{document}", spec.flavour.about());
+        self.release_of(spec, &document, Timestamp::now()).await
+    }
+
     /// Pushes and signs one artifact; what its tag points to at the end.
     async fn make(&self, flavour: Flavour, made: Made<'_>) -> Result<Digest, FactoryError> {
         let Made {
             artifact, image, at, ..
         } = made;
-        let workflow = workflow(flavour, artifact, image)?;
         let digest = self.push(&made, Content::Original).await?;
-        let material = self.sigstore.sign_image(image, digest, &workflow, at)?;
-        let chain = self.sigstore.chain_pem();
-        signature::push(&self.pusher, image, digest, &material, &chain).await?;
-        if flavour != Flavour::SwappedAfterSigning(artifact) {
+        let material = self.sign(flavour, (artifact, image, digest), at).await?;
+        let (Flavour::SwappedAfterSigning(_), Some(material)) = (flavour.on(artifact), material) else {
             return Ok(digest);
-        }
+        };
         let other = self.push(&made, Content::Swapped).await?;
-        signature::push(&self.pusher, image, other, &material, &chain).await?;
+        signature::push(&self.pusher, image, other, &material, &self.sigstore.chain_pem()).await?;
         Ok(other)
+    }
+
+    /// Signs one artifact as the flavour says; nothing where it says that nobody signs.
+    async fn sign(
+        &self,
+        flavour: Flavour,
+        (artifact, image, digest): (Artifact, &ImageRef, Digest),
+        at: Timestamp,
+    ) -> Result<Option<SignatureMaterial>, FactoryError> {
+        let workflow = workflow(artifact, image)?;
+        let Some(signing) = flavour.on(artifact).signing(image, digest, workflow) else {
+            return Ok(None);
+        };
+        let Signing {
+            payload,
+            workflow,
+            fault,
+        } = signing;
+        let material = match fault {
+            None => self.sigstore.sign(&payload, &workflow, at)?,
+            Some(fault) => self.sigstore.sign_with_fault(&payload, &workflow, at, fault)?,
+        };
+        signature::push(&self.pusher, image, digest, &material, &self.sigstore.chain_pem()).await?;
+        Ok(Some(material))
     }
 
     async fn push(&self, made: &Made<'_>, content: Content) -> Result<Digest, FactoryError> {
@@ -309,27 +352,14 @@ fn flux_manifests(version: &Version) -> Result<ImageRef, ParseImageRefError> {
     )
 }
 
-/// The workflow run that signs: the one that the profile demands, under the newest name that it allows.
-fn workflow(flavour: Flavour, artifact: Artifact, image: &ImageRef) -> Result<Workflow, FactoryError> {
+/// The workflow run that signs: the one that the profile demands, under the likeliest name that it allows.
+fn workflow(artifact: Artifact, image: &ImageRef) -> Result<Workflow, FactoryError> {
     let tag = image.tag().unwrap_or_default();
     let tag = tag.parse().map_err(|source| FactoryError::Tag {
         image: image.clone(),
         source,
     })?;
-    let profile = flux::identity::profile(artifact, &tag);
-    let mut workflow = Workflow::demanded_by(&profile);
-    let shared = profile
-        .subject_alternative_names
-        .into_iter()
-        .find(|n| n.ends_with(SHARED_WORKFLOW_TAG));
-    if let Some(shared) = shared {
-        workflow.subject = shared;
-    }
-    Ok(if flavour == Flavour::WrongWorkflow(artifact) {
-        workflow.end_to_end_test()
-    } else {
-        workflow
-    })
+    Ok(Workflow::demanded_by(&flux::identity::profile(artifact, &tag)))
 }
 
 /// What stands in an image's place in upstream's registry: the path below the lab's host.

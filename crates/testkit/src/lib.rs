@@ -4,6 +4,8 @@
 //! nobody but the demo, and its trust root is known as such (`evidence::TrustRoot::is_demo`).
 
 pub mod factory;
+pub mod log;
 pub mod manifests;
 pub mod push;
+pub mod registry;
 pub mod sigstore;

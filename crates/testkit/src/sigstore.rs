@@ -17,12 +17,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::evidence::SignatureMaterial;
-use domain::{Digest, ImageRef};
+use domain::{Digest, ImageRef, Reason};
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
 use serde::{Deserialize, Serialize};
 
-use fulcio::{Fulcio, Request, SavedFulcio};
+use fulcio::{Fulcio, Request, SavedFulcio, Sct};
 pub use workflow::Workflow;
 
 /// Organisation in the subject of root and intermediate.
@@ -92,6 +92,55 @@ pub enum Fault {
     LoggedTooLate,
     /// The log entry describes the payload of another signature (CVE-2022-36056).
     OtherEntry,
+    /// The SCT is by the trusted CT log, over another certificate.
+    OtherSct,
+    /// The promise is by the trusted Rekor, over another time.
+    OtherPromise,
+}
+
+impl Fault {
+    /// All of them, certificate first.
+    pub const ALL: [Self; 9] = [
+        Self::ForeignFulcio,
+        Self::TlsCertificate,
+        Self::NoSct,
+        Self::OtherSct,
+        Self::ForeignCtLog,
+        Self::OtherPromise,
+        Self::ForeignRekor,
+        Self::OtherEntry,
+        Self::LoggedTooLate,
+    ];
+
+    /// What a verifier has to find.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::ForeignFulcio
+            | Self::TlsCertificate
+            | Self::NoSct
+            | Self::OtherSct
+            | Self::ForeignCtLog
+            | Self::LoggedTooLate => Reason::CertificateInvalid,
+            Self::OtherPromise | Self::ForeignRekor | Self::OtherEntry => Reason::LogEntryInvalid,
+        }
+    }
+
+    /// For people: what is wrong.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::ForeignFulcio => "certificate of a foreign Fulcio",
+            Self::TlsCertificate => "certificate for TLS servers",
+            Self::NoSct => "no SCT",
+            Self::OtherSct => "SCT that does not verify",
+            Self::ForeignCtLog => "SCT of a foreign CT log",
+            Self::OtherPromise => "SET that does not verify",
+            Self::ForeignRekor => "entry of a foreign Rekor",
+            Self::OtherEntry => "log entry of another signature",
+            Self::LoggedTooLate => "logged after the certificate's end",
+        }
+    }
 }
 
 /// A [`DemoSigstore`] as it is kept in a file: private keys, worth nothing outside the demo.
@@ -215,12 +264,12 @@ impl DemoSigstore {
         fault: Option<Fault>,
     ) -> Result<SignatureMaterial, SigstoreError> {
         let foreign = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let ct_log = if fault == Some(Fault::ForeignCtLog) {
-            &foreign
-        } else {
-            &self.ct_log
+        let sct = match fault {
+            Some(Fault::NoSct) => Sct::None,
+            Some(Fault::ForeignCtLog) => Sct::By(&foreign),
+            Some(Fault::OtherSct) => Sct::OfAnother(&self.ct_log),
+            _ => Sct::By(&self.ct_log),
         };
-        let ct_log = (fault != Some(Fault::NoSct)).then_some(ct_log);
         let tls = fault == Some(Fault::TlsCertificate);
         let usage = if tls {
             ExtendedKeyUsagePurpose::ServerAuth
@@ -235,9 +284,9 @@ impl DemoSigstore {
             usage,
         };
         let certificate = if fault == Some(Fault::ForeignFulcio) {
-            Fulcio::new(self.valid_from)?.issue(&request, ct_log)?
+            Fulcio::new(self.valid_from)?.issue(&request, sct)?
         } else {
-            self.fulcio.issue(&request, ct_log)?
+            self.fulcio.issue(&request, sct)?
         };
         let signature = STANDARD.encode(key.sign(payload)?);
         let late = fulcio::LEAF_LIFETIME + SignedDuration::from_mins(1);
@@ -261,7 +310,10 @@ impl DemoSigstore {
         } else {
             &self.rekor
         };
-        let bundle = entry.bundle(rekor)?;
+        let mut bundle = entry.bundle(rekor)?;
+        if fault == Some(Fault::OtherPromise) {
+            bundle = rekor::a_second_later(&bundle, entry.integrated_time);
+        }
         Ok(SignatureMaterial {
             payload: payload.to_vec(),
             signature,

@@ -1,12 +1,14 @@
 //! The release factory on a real registry: what it makes is judged as its flavour says.
 
+mod hub;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use domain::{Artifact, CheckResult, Component, Reason};
-use evidence::{Expectation, TrustRoot};
 use integration_tests::lab::Lab;
 use integration_tests::lab::registry::Registry;
+use integration_tests::peers::ours::Judge;
 use integration_tests::stage::COMING;
 use jiff::Timestamp;
 use libtest_mimic::Trial;
@@ -19,26 +21,19 @@ const WRONG: Artifact = Artifact::Image(Component::SourceController);
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
+        trial("factory::hub_denies_what_is_wrong", hub::denies_what_is_wrong),
         trial("factory::good_release_passes", |lab| {
-            flavour(lab, Flavour::Good, None)
+            flavours(lab, vec![Flavour::Good])
         }),
-        trial("factory::wrong_workflow_is_an_identity_mismatch", |lab| {
-            flavour(lab, Flavour::WrongWorkflow(WRONG), Some(Reason::IdentityMismatch))
+        trial("factory::every_wrong_image_is_found_for_what_it_is", |lab| {
+            flavours(lab, Flavour::wrong(WRONG))
         }),
         trial(
-            "factory::manifests_of_a_wrong_workflow_are_an_identity_mismatch",
-            |lab| {
-                let wrong = Flavour::WrongWorkflow(Artifact::FluxManifests);
-                flavour(lab, wrong, Some(Reason::IdentityMismatch))
-            },
+            "factory::every_wrong_manifests_are_found_for_what_they_are",
+            |lab| flavours(lab, Flavour::wrong(Artifact::FluxManifests)),
         ),
-        trial("factory::swapped_after_signing_is_a_payload_mismatch", |lab| {
-            flavour(
-                lab,
-                Flavour::SwappedAfterSigning(WRONG),
-                Some(Reason::PayloadMismatch),
-            )
-        }),
+        trial("factory::signed_late_is_good_from_then_on", signed_late),
+        trial("factory::moved_tag_is_another_digest", moved_tag),
         trial("factory::swapped_image_has_no_signature", swapped_later),
         over_data(
             "factory::release_of_upstreams_own_manifests_passes",
@@ -63,72 +58,50 @@ pub(crate) fn client(host: &str) -> anyhow::Result<registry::Client> {
 struct Shop {
     _registry: Registry,
     factory: Factory,
-    client: registry::Client,
-    trust: TrustRoot,
+    judge: Judge,
 }
 
 async fn shop(lab: &Lab) -> anyhow::Result<Shop> {
     let registry = Registry::start(lab).await?;
     let sigstore = DemoSigstore::new(Timestamp::now())?;
-    let trust = TrustRoot::from_json(&sigstore.trusted_root_json()?)?;
-    let (factory, client) = (
-        Factory::new(&registry.host(), sigstore)?,
-        client(&registry.host())?,
-    );
+    let judge = Judge::new(&registry.host(), &sigstore.trusted_root_json()?)?;
     Ok(Shop {
+        factory: Factory::new(&registry.host(), sigstore)?,
+        judge,
         _registry: registry,
-        factory,
-        client,
-        trust,
     })
 }
 
 impl Shop {
     /// Reads an artifact back by its tag and judges its signatures.
     async fn judge(&self, published: &Published, artifact: Artifact) -> anyhow::Result<evidence::Verdict> {
-        let (image, digest) = match artifact {
-            Artifact::FluxManifests => {
-                let repository = flux::identity::repository(artifact);
-                let image = domain::ImageRef::tagged(&repository, &published.version.to_string())?;
-                let found = self
-                    .client
-                    .flux_manifests(&image)
-                    .await?
-                    .context("the manifests are there")?;
-                (image, found.manifest)
-            }
-            Artifact::Image(component) => {
-                let image = published
-                    .images
-                    .get(&component)
-                    .context("the image is named")?
-                    .clone();
-                let found = self
-                    .client
-                    .resolve_image(&image)
-                    .await?
-                    .context("the image is there")?;
-                (image, found.index)
-            }
-        };
+        let judged = self.judge.artifact(published, artifact).await?;
         ensure!(
-            published.digest(artifact) == Some(digest),
+            published.digest(artifact) == Some(judged.digest),
             "{artifact} has another digest than was said"
         );
-        let tag = image.tag().context("a tag")?.parse()?;
-        let profile = flux::identity::profile(artifact, &tag);
-        let material = self.client.signatures(&image, digest).await?;
-        let expect = Expectation {
-            image: &image,
-            digest,
-            profile: &profile,
-        };
-        Ok(evidence::verify_signatures(
-            &material,
-            &expect,
-            &self.trust,
-            Timestamp::now(),
-        ))
+        Ok(judged.verdict)
+    }
+
+    /// Every artifact comes to what is wanted of it.
+    async fn every(
+        &self,
+        published: &Published,
+        wanted: impl Fn(Artifact) -> (CheckResult, Reason),
+    ) -> anyhow::Result<()> {
+        ensure!(
+            published.indexes.len() == Component::ALL.len(),
+            "{:?}",
+            published.indexes
+        );
+        for artifact in artifacts(published) {
+            let verdict = self.judge(published, artifact).await?;
+            ensure!(
+                (verdict.result, verdict.reason) == wanted(artifact),
+                "{artifact}: {verdict:?}"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -140,32 +113,57 @@ fn artifacts(published: &Published) -> Vec<Artifact> {
     std::iter::once(Artifact::FluxManifests).chain(images).collect()
 }
 
-/// Every artifact passes, but the one that the flavour spoils.
-async fn flavour(lab: Lab, flavour: Flavour, reason: Option<Reason>) -> anyhow::Result<()> {
+/// Every artifact passes, but the one that the flavour spoils. A version for each: releases that share a tag share
+/// its image, and the one made last says how that is signed.
+async fn flavours(lab: Lab, flavours: Vec<Flavour>) -> anyhow::Result<()> {
     let shop = shop(&lab).await?;
-    let published = shop
-        .factory
-        .release(&ReleaseSpec::flavoured(COMING, flavour))
-        .await?;
-    let spoilt = match flavour {
-        Flavour::Good => None,
-        Flavour::WrongWorkflow(artifact) | Flavour::SwappedAfterSigning(artifact) => Some(artifact),
-    };
-    ensure!(
-        published.indexes.len() == Component::ALL.len(),
-        "{:?}",
-        published.indexes
-    );
-    for artifact in artifacts(&published) {
-        let verdict = shop.judge(&published, artifact).await?;
-        let wanted = match reason.filter(|_| spoilt == Some(artifact)) {
-            None => (CheckResult::Passed, Reason::SignatureVerified),
-            Some(reason) => (CheckResult::Failed, reason),
+    for (patch, flavour) in (100..).zip(flavours) {
+        let version = domain::Version::new(2, 9, patch);
+        let spec = ReleaseSpec::flavoured(version, flavour);
+        let published = shop.factory.release(&spec).await?;
+        let wanted = |artifact| match flavour.artifact() {
+            Some(spoilt) if spoilt == artifact => flavour.finding(),
+            _ => Flavour::Good.finding(),
         };
-        ensure!(
-            (verdict.result, verdict.reason) == wanted,
-            "{artifact}: {verdict:?}"
-        );
+        let judged = shop.every(&published, wanted).await;
+        judged.with_context(|| format!("{flavour:?}"))?;
+    }
+    Ok(())
+}
+
+async fn signed_late(lab: Lab) -> anyhow::Result<()> {
+    let shop = shop(&lab).await?;
+    let spec = ReleaseSpec::flavoured(COMING, Flavour::Late);
+    let published = shop.factory.release(&spec).await?;
+    shop.every(&published, |_| Flavour::Late.finding()).await?;
+    let at = shop.factory.sign_late(&published).await?;
+    shop.every(&published, |_| Flavour::Good.finding()).await?;
+    let verdict = shop.judge(&published, WRONG).await?;
+    ensure!(
+        at == published.signed_at + testkit::factory::LATE,
+        "signed at {at}"
+    );
+    // The log keeps whole seconds.
+    let logged = verdict.integrated_time.map(Timestamp::as_second);
+    ensure!(logged == Some(at.as_second()), "{verdict:?}");
+    Ok(())
+}
+
+/// The second digest is properly signed or not at all; that it is the second is for whoever remembers the first.
+async fn moved_tag(lab: Lab) -> anyhow::Result<()> {
+    let shop = shop(&lab).await?;
+    let first = shop.factory.release(&ReleaseSpec::good(COMING)).await?;
+    let unsigned = Flavour::Unsigned(Artifact::FluxManifests);
+    for flavour in [Flavour::Good, unsigned] {
+        let spec = ReleaseSpec::flavoured(COMING, flavour);
+        let moved = shop.factory.move_tag(&spec).await?;
+        ensure!(moved.manifests != first.manifests, "the tag did not move");
+        ensure!(moved.indexes == first.indexes, "the images are others");
+        let wanted = |artifact| match artifact {
+            Artifact::FluxManifests if flavour == unsigned => flavour.finding(),
+            _ => Flavour::Good.finding(),
+        };
+        shop.every(&moved, wanted).await?;
     }
     Ok(())
 }

@@ -2,8 +2,12 @@
 
 use domain::{Artifact, CheckKind, CheckResult, Digest, Evidence, ImageRef, ReleaseKey, Version};
 use evidence::Expectation;
+use jiff::Timestamp;
 
 use crate::Verifier;
+
+/// What is checked: the artifact, its upstream name, the digest that must be signed.
+pub(crate) type Subject<'a> = (Artifact, &'a ImageRef, Digest);
 
 impl Verifier {
     /// Checks the signature of one artifact.
@@ -13,9 +17,8 @@ impl Verifier {
     pub(crate) async fn check(
         &self,
         release: &ReleaseKey,
-        artifact: Artifact,
-        image: &ImageRef,
-        digest: Digest,
+        (artifact, image, digest): Subject<'_>,
+        now: Timestamp,
     ) -> Result<Evidence, registry::Error> {
         let material = self.registry.signatures(image, digest).await?;
         let expected = flux::identity::profile(artifact, &tag(image, release));
@@ -24,7 +27,7 @@ impl Verifier {
             digest,
             profile: &expected,
         };
-        let verdict = evidence::verify_signatures(&material, &expect, &self.trust, self.hub.clock.now());
+        let verdict = evidence::verify_signatures(&material, &expect, &self.trust, now);
         let passed = verdict.result == CheckResult::Passed;
         Ok(Evidence {
             release: release.clone(),

@@ -34,6 +34,11 @@ impl<K: Ord + Clone> Backoff<K> {
         !self.lock().get(item).is_some_and(waits)
     }
 
+    /// Whether the item waits, or has waited and is due.
+    pub(crate) fn holds(&self, item: &K) -> bool {
+        self.lock().contains_key(item)
+    }
+
     /// The item did not work now: it waits.
     pub(crate) fn failed(&self, item: K, now: Timestamp) {
         let mut waiting = self.lock();

@@ -17,6 +17,7 @@ use domain::{
     Artifact, Baseline, CheckResult, ClusterFacts, ClusterMember, ClusterName, Component, Digest,
     ImageContents, ImageRef, Reason, ReleaseContents, ReleaseKey, Version,
 };
+use jiff::Timestamp;
 use wire::verification::v1;
 
 use crate::Verifier;
@@ -63,11 +64,11 @@ impl Verifier {
     ///
     /// # Errors
     /// If the view can't be read.
-    pub(crate) async fn baselines(&self) -> Result<(), ViewError> {
+    pub(crate) async fn baselines(&self, now: Timestamp) -> Result<(), ViewError> {
         let contents = self.contents().await?;
         let removed = self.removed().await?;
         let (mut made, mut items): (Vec<Baseline>, _) = (Vec::new(), BTreeSet::new());
-        for fact in self.hub.view.list(Area::Cluster, "facts").await? {
+        for fact in self.view.list(Area::Cluster, "facts").await? {
             let facts = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement);
             let Ok(facts) = facts else { continue };
             if facts.components.is_empty()
@@ -83,12 +84,12 @@ impl Verifier {
             if known.is_some_and(|(fact, known)| !self.is_open(fact, known)) {
                 continue;
             }
-            let (item, now) = (item(&facts), self.hub.clock.now());
+            let item = item(&facts);
             items.insert(item);
             if !self.running.is_due(&item, now) {
                 continue;
             }
-            match self.baseline(&facts, known, &contents.releases).await {
+            match self.baseline(&facts, known, &contents.releases, now).await {
                 Ok(Some(baseline)) if baseline.version.is_some() => {
                     self.running.done(&item);
                     made.push(baseline);
@@ -108,11 +109,11 @@ impl Verifier {
 
     /// Whether there may be something to add to a baseline that stands.
     fn is_open(&self, fact: &Fact, baseline: &Baseline) -> bool {
-        baseline.version.is_none() || self.hub.journal.is_orphaned(fact, Role::Verifier)
+        baseline.version.is_none() || self.journal.is_orphaned(fact, Role::Verifier)
     }
 
     async fn contents(&self) -> Result<Contents, ViewError> {
-        let facts = self.hub.view.list(Area::Verification, "contents").await?;
+        let facts = self.view.list(Area::Verification, "contents").await?;
         let release = |fact: &Fact| wire::decode::<v1::ReleaseContents, _>(&fact.statement).ok();
         let releases = facts.iter().filter_map(release).collect();
         let baselines = facts
@@ -123,7 +124,7 @@ impl Verifier {
     }
 
     async fn removed(&self) -> Result<BTreeSet<ClusterName>, ViewError> {
-        let members = self.hub.view.list(Area::Cluster, "member").await?;
+        let members = self.view.list(Area::Cluster, "member").await?;
         let read = |fact: &Fact| {
             wire::decode::<wire::fleet::v1::ClusterMember, ClusterMember>(&fact.statement)
                 .ok()
@@ -142,10 +143,11 @@ impl Verifier {
         facts: &ClusterFacts,
         known: Option<&(Fact, Baseline)>,
         releases: &[ReleaseContents],
+        now: Timestamp,
     ) -> Result<Option<Baseline>, BaselineError> {
         let mut baseline = match known {
             Some((_, baseline)) => baseline.clone(),
-            None => match self.mapped(facts).await? {
+            None => match self.mapped(facts, now).await? {
                 Ok(images) => Baseline {
                     version: None,
                     layer: None,
@@ -161,7 +163,7 @@ impl Verifier {
             },
         };
         if baseline.version.is_none() {
-            match self.origin(&baseline, releases).await? {
+            match self.origin(&baseline, releases, now).await? {
                 Origin::Release(version, layer) => {
                     (baseline.version, baseline.layer) = (Some(version), Some(layer));
                 }
@@ -174,7 +176,7 @@ impl Verifier {
                 }
             }
         }
-        let stated = publish(&self.hub.journal, &baseline).await?;
+        let stated = publish(&self.journal, &baseline).await?;
         if let Some(bus::Written::Ours(fact)) = stated {
             let version = baseline.version.as_ref().map(ToString::to_string);
             tracing::info!(cluster = %facts.cluster, baseline = %baseline.key(), version,
@@ -187,6 +189,7 @@ impl Verifier {
     async fn mapped(
         &self,
         facts: &ClusterFacts,
+        now: Timestamp,
     ) -> Result<Result<BTreeMap<Component, ImageContents>, Unknown>, BaselineError> {
         let mut images = BTreeMap::new();
         for (component, found) in &facts.components {
@@ -215,7 +218,7 @@ impl Verifier {
                 ));
             }
             let signed = self
-                .signature(Artifact::Image(*component), &upstream, contents.index)
+                .signature((Artifact::Image(*component), &upstream, contents.index), now)
                 .await?;
             if signed != CheckResult::Passed {
                 return unknown(format!("{} carries no signature of Flux", contents.image));
@@ -227,10 +230,10 @@ impl Verifier {
 
     async fn signature(
         &self,
-        artifact: Artifact,
-        image: &ImageRef,
-        digest: Digest,
+        subject: crate::artifact::Subject<'_>,
+        now: Timestamp,
     ) -> Result<CheckResult, BaselineError> {
+        let (_, image, digest) = subject;
         let version = image
             .tag()
             .and_then(|tag| tag.parse().ok())
@@ -239,7 +242,7 @@ impl Verifier {
             version,
             manifests: digest,
         };
-        let checked = self.check(&release, artifact, image, digest).await;
+        let checked = self.check(&release, subject, now).await;
         let checked = checked.map_err(|error| BaselineError::Registry(image.clone(), error))?;
         Ok(checked.result)
     }

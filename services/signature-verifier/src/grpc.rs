@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use bus::{Area, subject};
-use domain::{Evidence, ReleaseKey, RoleSummary};
+use bus::subject;
+use domain::{Evidence, Reason, ReleaseKey, RoleSummary};
 use hub::grpc::{invalid, not_found, unavailable};
 use hub::names::ReleaseName;
-use tonic::{Request, Response, Status};
+use runtime::errors::chain;
+use tonic::{Code, Request, Response, Status};
 use wire::verification::v1;
 use wire::verification::v1::verification_service_server::{VerificationService, VerificationServiceServer};
 
 use crate::Verifier;
+use crate::release::ReleaseError;
+use crate::reverify::{Found, Reverified, ReverifyError};
 
 /// The service for a host.
 pub(crate) fn server(verifier: Arc<Verifier>) -> VerificationServiceServer<Api> {
@@ -27,33 +30,93 @@ impl VerificationService for Api {
         &self,
         request: Request<v1::GetVerificationRequest>,
     ) -> Result<Response<v1::Verification>, Status> {
-        let name = request.into_inner().release;
-        let Some(wanted) = ReleaseName::parse(&name) else {
+        let found = self.found(&request.into_inner().release).await?;
+        let verification = self.0.verification(&found.release).await;
+        verification
+            .map(Response::new)
+            .map_err(|error| *unavailable(&error))
+    }
+
+    async fn reverify_release(
+        &self,
+        request: Request<v1::ReverifyReleaseRequest>,
+    ) -> Result<Response<v1::ReverifyReleaseResponse>, Status> {
+        let v1::ReverifyReleaseRequest {
+            release,
+            request_id,
+            validate_only,
+        } = request.into_inner();
+        let Ok(request) = request_id.parse::<uuid::Uuid>() else {
+            return Err(*invalid("request_id", "is not a UUID"));
+        };
+        let found = self.found(&release).await?;
+        let mut response = v1::ReverifyReleaseResponse {
+            release: found.release.to_string(),
+            grace_end_time: Some(wire::time::timestamp(self.0.grace_end(found.time))),
+            ..v1::ReverifyReleaseResponse::default()
+        };
+        if validate_only {
+            let attempt = self.0.next_attempt(&found.release).await;
+            response.attempt = attempt.map_err(|error| *unavailable(&error))?;
+            return Ok(Response::new(response));
+        }
+        let reverified = self
+            .0
+            .reverify(&found, &request.to_string(), self.0.clock.now())
+            .await;
+        match reverified.map_err(|error| refused(&error))? {
+            Reverified::Early(attempt) => response.attempt = attempt,
+            Reverified::Stored(summary) => {
+                response.attempt = summary.subject.n();
+                response.sequence = summary.sequence;
+                response.summary = summary.claim::<v1::RoleSummary>().ok();
+            }
+        }
+        Ok(Response::new(response))
+    }
+}
+
+impl Api {
+    async fn found(&self, name: &str) -> Result<Found, Status> {
+        let Some(wanted) = ReleaseName::parse(name) else {
             return Err(*invalid("release", "is not like releases/flux/v2.9.4"));
         };
-        match self.0.newest(&wanted).await {
-            Ok(Some(found)) => Ok(Response::new(found)),
-            Ok(None) => Err(*not_found(&name)),
+        match self.0.found(&wanted).await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(*not_found(name)),
             Err(error) => Err(*unavailable(&error)),
         }
     }
 }
 
-impl Verifier {
-    async fn newest(&self, wanted: &ReleaseName) -> Result<Option<v1::Verification>, bus::ViewError> {
-        let discovered = self.hub.view.list(Area::Release, "discovered").await?;
-        let release = discovered.iter().find_map(|fact| {
-            let found: wire::Discovered =
-                wire::decode::<wire::release::v1::ReleaseDiscovered, _>(&fact.statement).ok()?;
-            wanted.names(&found.release).then_some(found.release)
-        });
-        let Some(release) = release else { return Ok(None) };
-        Ok(Some(self.verification(&release).await?))
+fn refused(error: &ReverifyError) -> Status {
+    match error {
+        ReverifyError::Reused { .. } => runtime::grpc::status(
+            Code::AlreadyExists,
+            Reason::FieldInvalid.code(),
+            chain(error),
+            [("field", "request_id".to_owned())],
+        ),
+        ReverifyError::Release(ReleaseError::Registry(release, _)) => {
+            let text = format!("{}; nothing was stored, ask again when it answers", chain(error));
+            let release = ("release", release.to_string());
+            runtime::grpc::status(
+                Code::Unavailable,
+                Reason::RegistryUnreachable.code(),
+                text,
+                [release],
+            )
+        }
+        ReverifyError::Release(_) | ReverifyError::View(_) | ReverifyError::Crowded { .. } => {
+            *unavailable(error)
+        }
     }
+}
 
+impl Verifier {
     async fn verification(&self, release: &ReleaseKey) -> Result<v1::Verification, bus::ViewError> {
         let series = subject::verification_summary(release, 1);
-        let Some(fact) = self.hub.view.latest(series.series()).await? else {
+        let Some(fact) = self.view.latest(series.series()).await? else {
             return Ok(v1::Verification {
                 release: release.to_string(),
                 ..v1::Verification::default()
@@ -63,7 +126,7 @@ impl Verifier {
         let mut evidence = Vec::new();
         for line in summary.iter().flat_map(|summary| &summary.checks) {
             let Ok(name) = line.subject.parse() else { continue };
-            let Some(found) = self.hub.view.get(&name).await? else {
+            let Some(found) = self.view.get(&name).await? else {
                 continue;
             };
             if let Ok(found) = wire::decode::<v1::Evidence, Evidence>(&found.statement) {
@@ -82,3 +145,6 @@ impl Verifier {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 //! the release contains, verifies every image, and maps what clusters run to verified images.
 //!
 //! One discovered release goes `handler` (message to outcome) -> `release` (fetch, verify, publish) ->
-//! `evidence` (the check itself) -> `bus::journal`. What clusters run goes `baseline` in the same way.
+//! `evidence` (the check itself) -> `bus::journal`; what is not signed yet is a timer's ([`Settings`]), what a
+//! person wants to see again comes by `grpc` -> `reverify` -> `release`. What clusters run goes `baseline` in the
+//! same way.
 //!
 //! Deliberately not here: provenance and SBOMs, and every decision.
 
@@ -16,13 +18,17 @@ mod fixture;
 mod grpc;
 mod handler;
 mod release;
+mod reverify;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::blobs::Blobs;
+use bus::{Journal, View};
 use domain::{Digest, ReleaseKey};
 use evidence::TrustRoot;
 use hub::{Host, Hub};
+use runtime::Clock;
 
 use backoff::Backoff;
 pub use config::Settings;
@@ -59,7 +65,10 @@ pub enum StartError {
 /// What the parts of the service share.
 #[derive(Debug)]
 struct Verifier {
-    hub: Hub,
+    view: View,
+    journal: Journal,
+    blobs: Blobs,
+    clock: Clock,
     registry: registry::Client,
     trust: TrustRoot,
     settings: Settings,
@@ -80,7 +89,10 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
     let trust = TrustRoot::from_json(&bytes).map_err(StartError::TrustRoot)?;
     let registry = registry::Client::new(&settings.registry).map_err(StartError::Registry)?;
     let verifier = Arc::new(Verifier {
-        hub,
+        view: hub.view.clone(),
+        journal: hub.journal.clone(),
+        blobs: hub.blobs.clone(),
+        clock: hub.clock,
         registry,
         trust,
         settings,
@@ -88,9 +100,8 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         running: Backoff::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&verifier)));
-    let worker = handler::worker(Arc::clone(&verifier), host.shutdown.clone());
+    let worker = handler::worker(hub.clone(), Arc::clone(&verifier));
     host.spawn(NAME, worker);
-    let hub = verifier.hub.clone();
     host.spawn(NAME, async move {
         hub.each_change(LOOK_AGAIN, || verifier.look_again()).await
     });
@@ -98,12 +109,13 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
 }
 
 impl Verifier {
-    /// What no message asks for: releases whose signature came late, and clusters that changed.
+    /// What no message asks for: releases whose signature comes late or has not come, and clusters that changed.
     async fn look_again(&self) {
-        if let Err(error) = self.unsummarised().await {
+        let now = self.clock.now();
+        if let Err(error) = self.unsummarised(now).await {
             tracing::warn!(error = %runtime::errors::chain(&error), "no release could be verified");
         }
-        if let Err(error) = self.baselines().await {
+        if let Err(error) = self.baselines(now).await {
             tracing::warn!(error = %runtime::errors::chain(&error), "no baseline could be verified");
         }
     }

@@ -4,25 +4,29 @@
 //! once and read back: a second run, or another replica, goes on with what is stored. Tags are resolved
 //! once: where contents are stored, they count, whatever a tag says by then.
 //!
-//! One attempt is made for each release, and a further one where what was said before was signed by a key that
-//! does not act any more.
+//! When an attempt is made, and when the next one, is `attempt`'s.
 
 use std::collections::BTreeMap;
 
-use attest::Role;
 use bus::subject::{self, Scope};
-use bus::{Area, Fact, Journal, ViewError};
+use bus::{Area, Fact, ViewError};
 use domain::assignment::StatementRef;
 use domain::evidence::SummaryLine;
 use domain::trace::TraceId;
 use domain::{
-    Artifact, CheckResult, Component, Digest, Evidence, ImageContents, ImageRef, Reason, ReleaseContents,
-    ReleaseKey, RoleSummary,
+    Artifact, CheckKind, CheckResult, Component, Digest, Evidence, ImageContents, ImageRef, Reason,
+    ReleaseContents, ReleaseKey, RoleSummary,
 };
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument as _;
 use wire::verification::v1;
 
 use crate::Verifier;
+use crate::artifact::Subject;
+
+mod attempt;
+
+pub(crate) use attempt::Ask;
 
 /// Manifests are never larger than this, unpacked.
 const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
@@ -35,8 +39,6 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) enum ReleaseError {
     #[error("fetching an artifact of {0}")]
     Registry(ReleaseKey, #[source] registry::Error),
-    #[error("the registry has no {0}")]
-    Missing(ImageRef),
     #[error("reading the view")]
     View(#[from] ViewError),
     #[error("publishing about {0}")]
@@ -50,12 +52,19 @@ pub(crate) enum ReleaseError {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Attempt {
-    /// The summary is stored.
-    Summarised,
+    /// The summary is stored; or it was, and there is no need of another.
+    Summarised {
+        /// The summary that this attempt stored, or that somebody else stored as this attempt; none where it stood
+        /// before.
+        summary: Option<Box<Fact>>,
+    },
     /// Something is not there or not signed yet, and upstream still has time.
-    Early,
+    Early {
+        /// Number of the attempt that was begun.
+        attempt: u64,
+    },
 }
 
 /// What the manifests' bytes say about the release.
@@ -75,24 +84,7 @@ struct Work<'a> {
     attempt: u64,
     /// Upstream still has time.
     early: bool,
-}
-
-/// The number of the attempt that is to be made now: the first, or one after the newest summary, where what
-/// that says was signed by a key that does not act any more. `None` where the newest summary stands.
-async fn open_attempt(journal: &Journal, release: &ReleaseKey) -> Result<Option<u64>, ViewError> {
-    let view = journal.view();
-    let series = subject::verification_summary(release, 1);
-    let Some(summary) = view.latest(series.series()).await? else {
-        return Ok(Some(1));
-    };
-    let attempt = summary.subject.n();
-    let name = subject::verification_contents(Scope::Release(release), attempt);
-    let contents = view.get(&name).await?;
-    let orphaned = [Some(summary), contents]
-        .iter()
-        .flatten()
-        .any(|fact| journal.is_orphaned(fact, Role::Verifier));
-    Ok(orphaned.then(|| attempt.saturating_add(1)))
+    ask: Ask<'a>,
 }
 
 impl Verifier {
@@ -101,20 +93,21 @@ impl Verifier {
     ///
     /// # Errors
     /// If the view can't be read.
-    pub(crate) async fn unsummarised(&self) -> Result<(), ViewError> {
-        for fact in self.hub.view.list(Area::Release, "discovered").await? {
+    pub(crate) async fn unsummarised(&self, now: Timestamp) -> Result<(), ViewError> {
+        for fact in self.view.list(Area::Release, "discovered").await? {
             let found =
                 wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&fact.statement);
             let Ok(wire::Discovered { release, .. }) = found else {
                 continue;
             };
-            let now = self.hub.clock.now();
-            if now <= fact.time + SETTLED || !self.releases.is_due(&release, now) {
+            // What the message's own handler has left to the time is in `releases`.
+            let settled = now > fact.time + SETTLED || self.releases.holds(&release);
+            if !settled || !self.releases.is_due(&release, now) {
                 continue;
             }
-            match self.verify(&release, fact.time).await {
-                Ok(Attempt::Summarised) => self.releases.done(&release),
-                Ok(Attempt::Early) => self.releases.failed(release, now),
+            match self.verify(&release, fact.time, Ask::time(now)).await {
+                Ok(Attempt::Summarised { .. }) => self.releases.done(&release),
+                Ok(Attempt::Early { .. }) => self.releases.failed(release, now),
                 Err(error) => {
                     let error = runtime::errors::chain(&error);
                     tracing::warn!(%release, error, "a release could not be verified");
@@ -125,37 +118,50 @@ impl Verifier {
         Ok(())
     }
 
-    /// Verifies a release, as far as it can be now. Where it is fetched is not taken from the hint: anyone
-    /// could have written that.
+    /// Verifies a release, as far as it can be now, if there is an attempt to be made. Where it is fetched is not
+    /// taken from the hint: anyone could have written that.
     pub(crate) async fn verify(
         &self,
         release: &ReleaseKey,
         discovered: Timestamp,
+        ask: Ask<'_>,
     ) -> Result<Attempt, ReleaseError> {
-        let Some(attempt) = open_attempt(&self.hub.journal, release).await? else {
-            return Ok(Attempt::Summarised);
+        let opened = attempt::open(&self.journal, release, ask, self.settings.signature_retry).await?;
+        let Some(attempt) = opened else {
+            return Ok(Attempt::Summarised { summary: None });
         };
-        let grace = SignedDuration::try_from(self.settings.signature_grace).unwrap_or(SignedDuration::MAX);
-        let early = discovered
-            .checked_add(grace)
-            .is_ok_and(|end| self.hub.clock.now() < end);
         let work = Work {
             release,
             attempt,
-            early,
+            early: ask.now < self.grace_end(discovered),
+            ask,
         };
-        let fetched = self.fetch(release).await?;
+        let span = runtime::telemetry::work_span(TraceId::of_release(release), "verify");
+        self.attempt(work).instrument(span).await
+    }
+
+    /// Manifests, contents, images, summary.
+    async fn attempt(&self, work: Work<'_>) -> Result<Attempt, ReleaseError> {
+        let Work { release, attempt, .. } = work;
+        let early = Ok(Attempt::Early { attempt });
+        let Some((image, fetched)) = self.fetch(release).await? else {
+            return if work.early {
+                early
+            } else {
+                self.nothing_there(work).await
+            };
+        };
         let mut manifests = self
-            .artifact(release, Artifact::FluxManifests, &fetched.0, release.manifests)
+            .artifact(work, (Artifact::FluxManifests, &image, release.manifests))
             .await?;
-        if manifests.result == CheckResult::NotChecked && early {
-            return Ok(Attempt::Early);
+        if manifests.result == CheckResult::NotChecked && work.early {
+            return early;
         }
         if manifests.result != CheckResult::Passed {
             return self.summarise(work, None, vec![manifests]).await;
         }
-        match self.derive(release, &fetched.1).await? {
-            Derived::Missing(_) if early => Ok(Attempt::Early),
+        match self.derive(release, &fetched).await? {
+            Derived::Missing(_) if work.early => early,
             Derived::Missing(image) => {
                 let detail = format!("the registry has no {image}, which the manifests name");
                 withdraw(
@@ -175,33 +181,51 @@ impl Verifier {
                 );
                 self.summarise(work, None, vec![manifests]).await
             }
-            Derived::Contents(contents) => self.images(work, (contents, fetched.1), manifests).await,
+            Derived::Contents(contents) => self.images(work, (contents, fetched), manifests).await,
         }
+    }
+
+    /// Until when something that is not there is not held against a release that was discovered then.
+    pub(crate) fn grace_end(&self, discovered: Timestamp) -> Timestamp {
+        let grace = SignedDuration::try_from(self.settings.signature_grace).unwrap_or(SignedDuration::MAX);
+        discovered.saturating_add(grace).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The registry does not have the manifests, and upstream's time is over.
+    async fn nothing_there(&self, work: Work<'_>) -> Result<Attempt, ReleaseError> {
+        let image = pinned(work.release)?;
+        let evidence = Evidence {
+            release: work.release.clone(),
+            artifact: Artifact::FluxManifests,
+            digest: work.release.manifests,
+            check: CheckKind::Signature,
+            result: CheckResult::NotChecked,
+            reason: Some(Reason::ArtifactMissing),
+            detail: format!("the registry has no {image}"),
+            expected: flux::identity::profile(Artifact::FluxManifests, &work.release.version),
+            found: None,
+            integrated_time: None,
+            material: Vec::new(),
+            image,
+        };
+        self.summarise(work, None, vec![evidence]).await
     }
 
     /// The manifests artifact, by the digest of the key.
-    async fn fetch(&self, release: &ReleaseKey) -> Result<(ImageRef, registry::FluxManifests), ReleaseError> {
-        let repository = flux::identity::repository(Artifact::FluxManifests);
-        let image = ImageRef::tagged(&repository, &release.version.to_string())
-            .map_err(|error| ReleaseError::Name(release.clone(), error))?;
-        let pinned = image.pinned(release.manifests);
-        match self.registry.flux_manifests(&pinned).await {
-            Ok(Some(fetched)) => Ok((pinned, fetched)),
-            Ok(None) => Err(ReleaseError::Missing(pinned)),
-            Err(error) => Err(ReleaseError::Registry(release.clone(), error)),
-        }
-    }
-
-    async fn artifact(
+    async fn fetch(
         &self,
         release: &ReleaseKey,
-        artifact: Artifact,
-        image: &ImageRef,
-        digest: Digest,
-    ) -> Result<Evidence, ReleaseError> {
-        self.check(release, artifact, image, digest)
+    ) -> Result<Option<(ImageRef, registry::FluxManifests)>, ReleaseError> {
+        let image = pinned(release)?;
+        let fetched = self.registry.flux_manifests(&image).await;
+        let fetched = fetched.map_err(|error| ReleaseError::Registry(release.clone(), error))?;
+        Ok(fetched.map(|fetched| (image, fetched)))
+    }
+
+    async fn artifact(&self, work: Work<'_>, subject: Subject<'_>) -> Result<Evidence, ReleaseError> {
+        self.check(work.release, subject, work.ask.now)
             .await
-            .map_err(|error| ReleaseError::Registry(release.clone(), error))
+            .map_err(|error| ReleaseError::Registry(work.release.clone(), error))
     }
 
     /// The contents: those that are stored, under whichever attempt, else what the bytes say and the tags
@@ -212,7 +236,7 @@ impl Verifier {
         fetched: &registry::FluxManifests,
     ) -> Result<Derived, ReleaseError> {
         let stored = subject::verification_contents(Scope::Release(release), 1);
-        if let Some(fact) = self.hub.view.latest(stored.series()).await? {
+        if let Some(fact) = self.view.latest(stored.series()).await? {
             return self.stored_contents(release, &fact).map(Derived::Contents);
         }
         let read = registry::document(&fetched.layer_bytes, MAX_DOCUMENT)
@@ -251,8 +275,7 @@ impl Verifier {
         manifests: Evidence,
     ) -> Result<Attempt, ReleaseError> {
         let release = work.release;
-        self.hub
-            .blobs
+        self.blobs
             .put(&fetched.layer_bytes)
             .await
             .map_err(|error| ReleaseError::Blob(release.clone(), error))?;
@@ -264,11 +287,10 @@ impl Verifier {
         let mut evidence = vec![manifests];
         for (component, image) in &contents.images {
             let artifact = Artifact::Image(*component);
-            let checked = self
-                .artifact(release, artifact, &image.image, image.index)
-                .await?;
+            let checked = self.artifact(work, (artifact, &image.image, image.index)).await?;
             if checked.result == CheckResult::NotChecked && work.early {
-                return Ok(Attempt::Early);
+                let attempt = work.attempt;
+                return Ok(Attempt::Early { attempt });
             }
             evidence.push(checked);
         }
@@ -279,10 +301,16 @@ impl Verifier {
     /// replica was faster.
     async fn summarise(
         &self,
-        Work { release, attempt, .. }: Work<'_>,
+        work: Work<'_>,
         contents: Option<Digest>,
         evidence: Vec<Evidence>,
     ) -> Result<Attempt, ReleaseError> {
+        let Work {
+            release,
+            attempt,
+            ask,
+            ..
+        } = work;
         let mut checks = Vec::with_capacity(evidence.len());
         for checked in evidence {
             let name = subject::verification_evidence(release, checked.artifact, checked.check, attempt);
@@ -304,10 +332,14 @@ impl Verifier {
             checks,
         };
         let name = subject::verification_summary(release, attempt);
-        self.publish(release, &name, &v1::RoleSummary::from(&summary))
-            .await?;
+        let claim = v1::RoleSummary {
+            request_id: ask.request.unwrap_or_default().to_owned(),
+            ..v1::RoleSummary::from(&summary)
+        };
+        let fact = self.publish(release, &name, &claim).await?;
         tracing::info!(%release, attempt, result = %summary.worst(), "release verified");
-        Ok(Attempt::Summarised)
+        let summary = Some(Box::new(fact));
+        Ok(Attempt::Summarised { summary })
     }
 
     async fn publish<C: attest::Claim + Sync>(
@@ -317,11 +349,19 @@ impl Verifier {
         claim: &C,
     ) -> Result<Fact, ReleaseError> {
         let traceparent = TraceId::of_release(release).traceparent();
-        let written = self.hub.journal.once(name, claim, &traceparent).await;
+        let written = self.journal.once(name, claim, &traceparent).await;
         written
             .map(bus::Written::into_fact)
             .map_err(|error| ReleaseError::Journal(release.clone(), error))
     }
+}
+
+/// Upstream's name of the manifests, by the digest of the key.
+fn pinned(release: &ReleaseKey) -> Result<ImageRef, ReleaseError> {
+    let repository = flux::identity::repository(Artifact::FluxManifests);
+    ImageRef::tagged(&repository, &release.version.to_string())
+        .map(|image| image.pinned(release.manifests))
+        .map_err(|error| ReleaseError::Name(release.clone(), error))
 }
 
 /// The signature is good, but what it covers is not: that counts for the artifact.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, IF_NONE_MATCH};
 use axum::response::{IntoResponse, Response};
 use domain::Digest;
 
@@ -17,10 +17,13 @@ pub(super) const REPOSITORY: &str = "ghcr.io/fluxcd/x";
 /// One request as the server saw it: path with query, and the `Authorization` header.
 pub(super) type Seen = (String, Option<String>);
 type Answers = HashMap<String, Box<dyn Fn(usize, Option<&str>) -> Response + Send>>;
+type Conditional = HashMap<String, Box<dyn Fn(Option<&str>) -> Response + Send>>;
 
 #[derive(Clone, Default)]
 pub(super) struct Liar {
     answers: Arc<Mutex<Answers>>,
+    conditional: Arc<Mutex<Conditional>>,
+    conditions: Arc<Mutex<Vec<Option<String>>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     address: String,
 }
@@ -50,6 +53,12 @@ impl Liar {
         let mut seen = self.seen.lock().unwrap();
         let before = seen.iter().filter(|(other, _)| *other == path).count();
         seen.push((path.clone(), token.clone()));
+        if let Some(answer) = self.conditional.lock().unwrap().get(&path) {
+            let condition = request.headers().get(IF_NONE_MATCH);
+            let condition = condition.map(|value| value.to_str().unwrap().to_owned());
+            self.conditions.lock().unwrap().push(condition.clone());
+            return answer(condition.as_deref());
+        }
         match self.answers.lock().unwrap().get(&path) {
             Some(answer) => answer(before, token.as_deref()),
             None => (axum::http::StatusCode::NOT_FOUND, "not here").into_response(),
@@ -62,6 +71,23 @@ impl Liar {
             .lock()
             .unwrap()
             .insert(path.to_owned(), Box::new(answer));
+    }
+
+    /// Answers `path` by a function of the request's `If-None-Match`.
+    pub(super) fn on_condition(
+        &self,
+        path: &str,
+        answer: impl Fn(Option<&str>) -> Response + Send + 'static,
+    ) {
+        self.conditional
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), Box::new(answer));
+    }
+
+    /// The `If-None-Match` of each request to such a path.
+    pub(super) fn conditions(&self) -> Vec<Option<String>> {
+        self.conditions.lock().unwrap().clone()
     }
 
     /// Serves a body below the repository `fluxcd/x`, like `("manifests", "v1", ...)`.

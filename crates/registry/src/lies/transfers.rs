@@ -275,6 +275,52 @@ async fn a_digest_is_fetched_once_however_many_ask() {
     assert_eq!(liar.seen().len(), 1);
 }
 
+/// What `If-None-Match` of the request said decides; a registry that ignores it sends the bytes again.
+fn conditional(liar: &Liar, body: &'static str) {
+    let tag = format!("\"{}\"", Digest::of(body.as_bytes()));
+    liar.on_condition("/v2/fluxcd/x/manifests/v1", move |condition| {
+        match condition == Some(tag.as_str()) {
+            true => reply(304, &[], ""),
+            false => reply(200, &[], body),
+        }
+    });
+}
+
+#[tokio::test]
+async fn what_a_tag_names_is_fetched_again_only_when_it_moved() {
+    let other = r#"{"schemaVersion":2,"manifests":[ ]}"#;
+    let liar = Liar::start().await;
+    conditional(&liar, EMPTY_INDEX);
+    let client = liar.client();
+    for _ in 0..3 {
+        let found = client.manifest(&tag("v1")).await.unwrap().unwrap();
+        assert_eq!(found.bytes.as_ref(), EMPTY_INDEX.as_bytes());
+    }
+    conditional(&liar, other);
+    let found = client.manifest(&tag("v1")).await.unwrap().unwrap();
+    assert_eq!(found.digest, Digest::of(other.as_bytes()));
+    let held = |body: &str| Some(format!("\"{}\"", Digest::of(body.as_bytes())));
+    let asked: Vec<_> = liar.conditions();
+    assert_eq!(
+        asked,
+        [None, held(EMPTY_INDEX), held(EMPTY_INDEX), held(EMPTY_INDEX)]
+    );
+}
+
+#[tokio::test]
+async fn unchanged_is_no_answer_to_who_holds_nothing() {
+    let liar = Liar::start().await;
+    liar.on("/v2/fluxcd/x/manifests/v1", |_, _| reply(304, &[], ""));
+    let error = liar.client().manifest(&tag("v1")).await.unwrap_err();
+    assert!(matches!(error.failure, Failure::Status(304)));
+    let digest = Digest::of(b"x");
+    liar.on(&format!("/v2/fluxcd/x/blobs/{digest}"), |_, _| {
+        reply(304, &[], "")
+    });
+    let error = blob(&liar, digest, 100).await.unwrap_err();
+    assert!(matches!(error.failure, Failure::Status(304)));
+}
+
 #[tokio::test]
 async fn a_name_that_is_no_upstream_name_is_never_asked_for() {
     let liar = Liar::start().await;

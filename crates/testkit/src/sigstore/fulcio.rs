@@ -60,6 +60,17 @@ pub(super) struct Request<'a> {
     pub(super) usage: ExtendedKeyUsagePurpose,
 }
 
+/// The SCT that a certificate gets.
+#[derive(Clone, Copy)]
+pub(super) enum Sct<'a> {
+    /// None at all.
+    None,
+    /// By this log.
+    By(&'a KeyPair),
+    /// By this log, over other bytes than the certificate's.
+    OfAnother(&'a KeyPair),
+}
+
 impl Fulcio {
     pub(super) fn new(valid_from: Timestamp) -> Result<Self, SigstoreError> {
         let root_key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384)?;
@@ -105,18 +116,17 @@ impl Fulcio {
     /// A certificate in PEM for this key and workflow. The CT log signs it first without SCT; then it is
     /// issued again, with the same serial number and the SCT as its last extension, so that whoever takes
     /// the SCT out has the very bytes that were logged.
-    pub(super) fn issue(
-        &self,
-        request: &Request<'_>,
-        ct_log: Option<&KeyPair>,
-    ) -> Result<String, SigstoreError> {
+    pub(super) fn issue(&self, request: &Request<'_>, sct: Sct<'_>) -> Result<String, SigstoreError> {
         let Request { key, at, .. } = *request;
         let mut params = leaf(request)?;
-        if let Some(ct_log) = ct_log {
+        if let Sct::By(ct_log) | Sct::OfAnother(ct_log) = sct {
             let logged = params.signed_by(key, &self.issuer)?;
-            let logged = x509_cert::Certificate::from_der(logged.der())?
+            let mut logged = x509_cert::Certificate::from_der(logged.der())?
                 .tbs_certificate
                 .to_der()?;
+            if matches!(sct, Sct::OfAnother(_)) {
+                logged.push(0);
+            }
             let issuer = Digest::of(&self.issuer.key().subject_public_key_info());
             let list = sct_list(&logged, issuer, at, ct_log)?;
             params

@@ -50,6 +50,12 @@ impl Entry<'_> {
     }
 }
 
+/// The same bundle with another time in it than the log has promised (TOB-SIGSTORE-3).
+pub(super) fn a_second_later(bundle: &str, time: Timestamp) -> String {
+    let field = |second: i64| format!("\"integratedTime\":{second}");
+    bundle.replace(&field(time.as_second()), &field(time.as_second() + 1))
+}
+
 fn canonical(value: &Value) -> Result<Vec<u8>, SigstoreError> {
     let mut bytes = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(

@@ -62,6 +62,31 @@ impl Workflow {
             ..self.clone()
         }
     }
+
+    /// The same workflow, run at another ref of the repository. Where the workflow is the repository's own its name
+    /// follows; a shared one is called by its own tag, whatever it builds.
+    #[must_use]
+    pub fn at(&self, reference: &str) -> Self {
+        let own = self.subject.strip_suffix(&format!("@{}", self.source_ref));
+        Self {
+            subject: own.map_or_else(|| self.subject.clone(), |file| format!("{file}@{reference}")),
+            source_ref: reference.to_owned(),
+            source_digest: commit(&self.source_repository, reference),
+            ..self.clone()
+        }
+    }
+
+    /// The same workflow, run for another repository: its own name follows, a shared one's does not.
+    #[must_use]
+    pub fn of(&self, repository: &str) -> Self {
+        let own = self.subject.strip_prefix(&self.source_repository);
+        Self {
+            subject: own.map_or_else(|| self.subject.clone(), |file| format!("{repository}{file}")),
+            source_repository: repository.to_owned(),
+            source_digest: commit(repository, &self.source_ref),
+            ..self.clone()
+        }
+    }
 }
 
 fn commit(repository: &str, reference: &str) -> String {

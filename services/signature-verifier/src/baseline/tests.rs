@@ -4,6 +4,8 @@ use super::version::{Candidate, candidates, crds_fit};
 use super::*;
 use crate::fixture::{World, image, release};
 
+mod images;
+
 fn images(pinned_by: &Version, seed: &str) -> BTreeMap<Component, ImageContents> {
     Component::DEFAULT
         .into_iter()

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{
     Artifact, Baseline, CheckResult, Component, CrdSet, Digest, ImageContents, ReleaseContents, Version,
 };
+use jiff::Timestamp;
 
 use super::{BaselineError, upstream};
 use crate::Verifier;
@@ -65,17 +66,18 @@ impl Verifier {
         &self,
         baseline: &Baseline,
         releases: &[ReleaseContents],
+        now: Timestamp,
     ) -> Result<Origin, BaselineError> {
         let mut unknown = None;
         for candidate in candidates(&baseline.images, releases) {
             let manifests = match &candidate {
                 Candidate::Verified(contents) => self.stored(contents).await?,
-                Candidate::Tagged(version) => self.fetched(version).await?,
+                Candidate::Tagged(version) => self.fetched(version, now).await?,
             };
             match manifests {
                 Manifests::Found { layer, bytes } => {
                     if describes(&bytes, baseline) {
-                        self.hub.blobs.put(&bytes).await.map_err(BaselineError::Blob)?;
+                        self.blobs.put(&bytes).await.map_err(BaselineError::Blob)?;
                         return Ok(Origin::Release(candidate.version().clone(), layer));
                     }
                 }
@@ -89,7 +91,7 @@ impl Verifier {
     /// The manifests that contents on the log name: they were verified before those were signed.
     async fn stored(&self, contents: &ReleaseContents) -> Result<Manifests, BaselineError> {
         let layer = contents.layer;
-        let blob = self.hub.blobs.get(layer).await;
+        let blob = self.blobs.get(layer).await;
         if let Some(bytes) = blob.map_err(BaselineError::Blob)? {
             return Ok(Manifests::Found { layer, bytes });
         }
@@ -107,7 +109,7 @@ impl Verifier {
     }
 
     /// The manifests that upstream's tag names, verified.
-    async fn fetched(&self, version: &Version) -> Result<Manifests, BaselineError> {
+    async fn fetched(&self, version: &Version, now: Timestamp) -> Result<Manifests, BaselineError> {
         let image = upstream(Artifact::FluxManifests, version)?;
         let fetched = match self.registry.flux_manifests(&image).await {
             Ok(Some(fetched)) => fetched,
@@ -115,7 +117,7 @@ impl Verifier {
             Err(error) => return Ok(Manifests::Unknown(runtime::errors::chain(&error))),
         };
         let signed = self
-            .signature(Artifact::FluxManifests, &image, fetched.manifest)
+            .signature((Artifact::FluxManifests, &image, fetched.manifest), now)
             .await;
         Ok(match signed {
             Ok(CheckResult::Passed) => Manifests::Found {

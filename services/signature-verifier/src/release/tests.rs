@@ -1,5 +1,12 @@
+use bus::Journal;
+
 use super::*;
-use crate::fixture::{World, release};
+use crate::fixture::{NOW, World, release};
+
+mod fetches;
+mod flavours;
+mod late;
+mod requests;
 
 fn summary(attempt: u64) -> v1::RoleSummary {
     v1::RoleSummary::from(&RoleSummary {
@@ -8,6 +15,12 @@ fn summary(attempt: u64) -> v1::RoleSummary {
         contents: None,
         checks: Vec::new(),
     })
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+async fn open_attempt(journal: &Journal, release: &ReleaseKey) -> Result<Option<u64>, ViewError> {
+    attempt::open(journal, release, Ask::time(NOW), DAY).await
 }
 
 async fn summarise(journal: &Journal, attempt: u64) {

@@ -5,12 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ClusterMember, Mode};
-use policy::load::{Document, LoadError, Problem, Refused, Spanned, present};
+use domain::{ClusterMember, ClusterName, Mode};
+use policy::load::{Document, LoadError, Location, Problem, Refused, Spanned, in_order, present, schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod placement;
 #[cfg(test)]
 mod tests;
+
+pub use placement::Placement;
 
 /// `apiVersion` of a fleet.
 pub const API_VERSION: &str = "fleet.fluxgate.dev/v1alpha1";
@@ -24,42 +28,72 @@ pub const UPSTREAM_REGISTRY: &str = "ghcr.io";
 pub struct Fleet {
     /// Its clusters, sorted by name; names and agent keys are unique.
     pub clusters: Vec<ClusterMember>,
+    /// Where the labels of each of them stand in the file, or its name where it has none.
+    places: BTreeMap<ClusterName, Location>,
+    /// Where the list of clusters stands.
+    list: Location,
 }
 
-#[derive(Debug, Deserialize)]
+/// Which clusters there are.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct File {
+    /// The format and its version.
+    #[schemars(with = "String", extend("const" = API_VERSION))]
     api_version: Spanned<String>,
+    /// The kind of file.
+    #[schemars(with = "String", extend("const" = KIND))]
     kind: Spanned<String>,
-    clusters: Vec<RawCluster>,
+    /// The clusters; names and agent keys are unique.
+    #[schemars(with = "Vec<RawCluster>")]
+    clusters: Spanned<Vec<RawCluster>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "Cluster")]
 struct RawCluster {
+    /// The same as in the agent's own file.
+    #[schemars(with = "schema::Name")]
     name: Spanned<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    agent_key: Spanned<String>,
+    /// Waves of the strategy select on them.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::Labels")]
+    labels: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+    /// Fingerprint of the agent's public key; the agent prints it at its first start.
+    #[schemars(with = "schema::Fingerprint")]
+    agent_key: Spanned<String>,
+    /// A cap: Observe keeps the cluster read-only whatever anyone enforces. Enforce where nothing is said.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "RawMode")]
     max_mode: Option<RawMode>,
     #[serde(default, deserialize_with = "present")]
+    #[schemars(skip)]
     time_zone: Refused,
+    /// What the cluster pulls from in place of ghcr.io.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "RawImages")]
     images: Option<RawImages>,
+    /// How Flux is installed. Detect, the only one yet: the agent finds out.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String", extend("const" = "Detect"))]
     method: Option<Spanned<RawMethod>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
 enum RawMode {
     Observe,
     Enforce,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Images")]
 struct RawImages {
+    /// A registry host, with a path where needed.
+    #[schemars(with = "schema::Registry")]
     registry: Spanned<String>,
 }
 
@@ -75,26 +109,62 @@ enum RawMethod {
     Terraform,
 }
 
+/// The JSON Schema of a fleet's file.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(File)
+}
+
 impl Fleet {
     /// Reads a fleet; `file_name` stands in errors alone.
     ///
     /// # Errors
-    /// If the text is no fleet, names a cluster or an agent's key twice, or says something that this
-    /// version does not implement.
+    /// The first thing that is wrong, as [`Fleet::read`] finds it.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, LoadError> {
         let document = Document::new(file_name, text);
-        let raw: File = document.read()?;
-        document.exactly("apiVersion", &raw.api_version, API_VERSION)?;
-        document.exactly("kind", &raw.kind, KIND)?;
-        let (mut names, mut keys) = (BTreeMap::new(), BTreeMap::new());
-        let mut clusters = Vec::with_capacity(raw.clusters.len());
-        for cluster in raw.clusters {
-            unique(&document, "cluster", &cluster.name, &mut names)?;
-            unique(&document, "agentKey", &cluster.agent_key, &mut keys)?;
-            clusters.push(cluster.check(&document)?);
+        Self::read(&document).map_err(|findings| document.first(findings))
+    }
+
+    /// Reads a fleet.
+    ///
+    /// # Errors
+    /// If the text is no fleet, names a cluster or an agent's key twice, or says something that this
+    /// version does not implement: everything that is wrong, at least one thing.
+    pub fn read(document: &Document<'_>) -> Result<Self, Vec<LoadError>> {
+        let raw: File = document.read().map_err(|error| vec![error])?;
+        let head = [
+            document.exactly("apiVersion", &raw.api_version, API_VERSION),
+            document.exactly("kind", &raw.kind, KIND),
+        ];
+        let mut findings: Vec<LoadError> = head.into_iter().filter_map(Result::err).collect();
+        let (mut names, mut keys, mut places) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let list = raw.clusters.referenced;
+        let mut clusters = Vec::with_capacity(raw.clusters.value.len());
+        for cluster in raw.clusters.value {
+            let place = cluster
+                .labels
+                .as_ref()
+                .map_or(cluster.name.referenced, |labels| labels.referenced);
+            let checked = unique(document, "cluster", &cluster.name, &mut names)
+                .and_then(|()| unique(document, "agentKey", &cluster.agent_key, &mut keys))
+                .and_then(|()| cluster.check(document));
+            match checked {
+                Ok(member) => {
+                    places.insert(member.cluster.clone(), place);
+                    clusters.push(member);
+                }
+                Err(error) => findings.push(error),
+            }
+        }
+        if !findings.is_empty() {
+            return Err(in_order(findings));
         }
         clusters.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-        Ok(Self { clusters })
+        Ok(Self {
+            clusters,
+            places,
+            list,
+        })
     }
 }
 
@@ -127,9 +197,14 @@ impl RawCluster {
             Some(images) => images.registry.value.clone(),
             None => UPSTREAM_REGISTRY.to_owned(),
         };
+        let mut labels = BTreeMap::new();
+        for (label, value) in self.labels.into_iter().flat_map(|labels| labels.value) {
+            document.label(&label, &value)?;
+            labels.insert(label, value.value);
+        }
         Ok(ClusterMember {
             cluster,
-            labels: self.labels,
+            labels,
             agent_key: self.agent_key.value,
             max_mode: match self.max_mode {
                 Some(RawMode::Observe) => Mode::Observe,

@@ -6,12 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::Digest;
 use domain::decision::PolicyId;
 use domain::version::Bump;
 use jiff::SignedDuration;
 
-use crate::load::{Document, LoadError};
+use crate::load::{Document, LoadError, in_order};
 
 mod raw;
 #[cfg(test)]
@@ -92,52 +91,80 @@ pub struct ReleaseAge {
     pub dot_zero: SignedDuration,
 }
 
+/// The JSON Schema of a policy's file.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(raw::File)
+}
+
 impl Policy {
     /// Reads a policy; `file_name` stands in errors alone.
     ///
     /// # Errors
-    /// If the text is no policy, or says something that this version does not implement.
+    /// The first thing that is wrong, as [`Policy::read`] finds it.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, LoadError> {
         let document = Document::new(file_name, text);
-        let raw: raw::File = document.read()?;
-        document.exactly("apiVersion", &raw.api_version, API_VERSION)?;
-        document.exactly("kind", &raw.kind, KIND)?;
-        let name = document.name("metadata.name", &raw.metadata.name)?;
-        let rules = raw.spec.rules(&document)?;
-        Ok(Self {
-            id: PolicyId {
-                name,
-                digest: Digest::of(text.as_bytes()),
-            },
-            rules,
-        })
+        Self::read(&document).map_err(|findings| document.first(findings))
+    }
+
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// If the text is no policy, or says something that this version does not implement: everything that is
+    /// wrong, at least one thing.
+    pub fn read(document: &Document<'_>) -> Result<Self, Vec<LoadError>> {
+        let raw: raw::File = document.read().map_err(|error| vec![error])?;
+        let name = document.name("metadata.name", &raw.metadata.name);
+        let head = [
+            document.exactly("apiVersion", &raw.api_version, API_VERSION),
+            document.exactly("kind", &raw.kind, KIND),
+            name.as_ref().map(|_| ()).map_err(Clone::clone),
+        ];
+        let mut findings: Vec<LoadError> = head.into_iter().filter_map(Result::err).collect();
+        let rules = raw.spec.rules(document, &mut findings);
+        match name {
+            Ok(name) if findings.is_empty() => Ok(Self {
+                id: PolicyId {
+                    name,
+                    digest: document.digest(),
+                },
+                rules,
+            }),
+            Ok(_) | Err(_) => Err(in_order(findings)),
+        }
     }
 }
 
 impl raw::Spec {
-    fn rules(self, document: &Document<'_>) -> Result<Vec<Rule>, LoadError> {
-        document.refuse(
-            "emergency",
-            &self.emergency,
-            "take it out: no rule is ever waived",
-        )?;
-        document.refuse(
-            "approvals",
-            &self.approvals,
-            "take it out; `skippedMinors: NeedsApproval` is the one approval there is",
-        )?;
+    /// The rules that can stand; what is wrong about the others is added to `findings`.
+    fn rules(self, document: &Document<'_>, findings: &mut Vec<LoadError>) -> Vec<Rule> {
+        let refused = [
+            document.refuse(
+                "emergency",
+                &self.emergency,
+                "take it out: no rule is ever waived",
+            ),
+            document.refuse(
+                "approvals",
+                &self.approvals,
+                "take it out; `skippedMinors: NeedsApproval` is the one approval there is",
+            ),
+        ];
+        findings.extend(refused.into_iter().filter_map(Result::err));
         let mut lines = BTreeMap::new();
         let at = self.rules.referenced;
-        let rules: Vec<Rule> = self
-            .rules
-            .value
-            .into_iter()
-            .map(|rule| rule.check(document, &mut lines))
-            .collect::<Result<_, _>>()?;
-        if rules.iter().any(|rule| rule.kind == RuleKind::Signature) {
-            Ok(rules)
-        } else {
-            Err(document.error(at, crate::load::Problem::NoSignatureRule))
+        let before = findings.len();
+        let mut rules = Vec::with_capacity(self.rules.value.len());
+        for rule in self.rules.value {
+            match rule.check(document, &mut lines) {
+                Ok(rule) => rules.push(rule),
+                Err(error) => findings.push(error),
+            }
         }
+        // A rule that could not be read may have been the one.
+        if findings.len() == before && !rules.iter().any(|rule| rule.kind == RuleKind::Signature) {
+            findings.push(document.error(at, crate::load::Problem::NoSignatureRule));
+        }
+        rules
     }
 }

@@ -8,12 +8,17 @@
 
 use std::fmt;
 
+use domain::Digest;
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 pub use serde_saphyr::{Location, Spanned};
 
-mod suggest;
+pub use problem::Problem;
+
+mod problem;
+mod reader;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -35,97 +40,11 @@ pub struct LoadError {
     pub problem: Problem,
 }
 
-/// What is wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// The text is no YAML, or a value has the wrong type.
-    #[error("can't read this: {found}")]
-    Malformed {
-        /// What the YAML reader found.
-        found: String,
-    },
-    /// A key that no version of this format has.
-    #[error("unknown key {key:?}{}", suggest::hint(expected, *nearest))]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// The keys that may stand here.
-        expected: Vec<&'static str>,
-        /// The one that was probably meant.
-        nearest: Option<&'static str>,
-    },
-    /// A key that must be there.
-    #[error("key {key:?} is missing")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-    },
-    /// A key that stands twice in one mapping.
-    #[error("key {key:?} stands here twice; keep one of the two")]
-    RepeatedKey {
-        /// The key.
-        key: String,
-    },
-    /// A word out of a fixed set was expected.
-    #[error("unknown value {found:?}{}", suggest::hint(expected, *nearest))]
-    UnknownValue {
-        /// What was found.
-        found: String,
-        /// The words that may stand here.
-        expected: Vec<&'static str>,
-        /// The one that was probably meant.
-        nearest: Option<&'static str>,
-    },
-    /// A value that can't be.
-    #[error("{key}: found {found:?}; expected {expected}")]
-    WrongValue {
-        /// The key.
-        key: &'static str,
-        /// What was found.
-        found: String,
-        /// What may stand here.
-        expected: &'static str,
-    },
-    /// The format has it, this version of fluxgate does not: refused, never ignored.
-    #[error("{key} is not implemented yet and is never ignored; {instead}")]
-    NotImplemented {
-        /// The key.
-        key: &'static str,
-        /// What to write instead.
-        instead: &'static str,
-    },
-    /// Two of a thing that must be unique.
-    #[error("{what} {name:?} is there twice, first in line {first}; give one of the two another")]
-    Doubled {
-        /// What kind of thing.
-        what: &'static str,
-        /// Which one.
-        name: String,
-        /// Line of the first.
-        first: u64,
-    },
-    /// A rule must be of exactly one kind.
-    #[error("rule {rule:?} is of {found} kinds; expected exactly one of {}", expected.join(", "))]
-    RuleKinds {
-        /// Name of the rule.
-        rule: String,
-        /// How many kinds it has.
-        found: usize,
-        /// The kinds there are.
-        expected: Vec<&'static str>,
-    },
-    /// A policy that does not look at signatures.
-    #[error(
-        "no signature rule: without one an unsigned release would be allowed; add \
-         `- {{name: signed, signature: {{profile: flux, artifacts: All}}}}`"
-    )]
-    NoSignatureRule,
-}
-
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.problem)?;
-        if !self.excerpt.is_empty() {
+        let shown = u64::try_from(self.excerpt.chars().count()).unwrap_or(u64::MAX);
+        if !self.excerpt.is_empty() && self.column <= shown.saturating_add(1) {
             let before = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0);
             write!(f, "\n  {}\n  {:before$}^", self.excerpt, "")?;
         }
@@ -139,6 +58,16 @@ impl LoadError {
     pub const fn retryable(&self) -> bool {
         false
     }
+}
+
+/// What a file says about itself, whatever kind of file it is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// The format and its version.
+    pub api_version: Spanned<String>,
+    /// The kind.
+    pub kind: Spanned<String>,
 }
 
 /// A file under its name, so that whatever is wrong in it can be pointed at.
@@ -160,11 +89,21 @@ impl<'a> Document<'a> {
     /// # Errors
     /// If it is no YAML, has an unknown, missing or repeated key, or a value of the wrong type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
-        let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| {
-            let error = error.without_snippet();
-            self.error(error.location().unwrap_or(Location::UNKNOWN), problem_of(error))
-        })
+        reader::read(self.text).map_err(|(at, problem)| self.error(at, problem))
+    }
+
+    /// The digest of the text: what names a version of the file.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text.as_bytes())
+    }
+
+    /// What kind of file this says it is; nothing else in it is looked at.
+    ///
+    /// # Errors
+    /// If it is no YAML, or does not say so.
+    pub fn head(&self) -> Result<Head, LoadError> {
+        self.read()
     }
 
     /// An error at a place in this file.
@@ -172,11 +111,12 @@ impl<'a> Document<'a> {
     pub fn error(&self, at: Location, problem: Problem) -> LoadError {
         let line = usize::try_from(at.line()).unwrap_or(0);
         let excerpt = line.checked_sub(1).and_then(|index| self.text.lines().nth(index));
+        let excerpt = shown(excerpt.unwrap_or_default());
         LoadError {
             file: self.file.into(),
             line: at.line(),
             column: at.column(),
-            excerpt: excerpt.unwrap_or_default().into(),
+            excerpt: excerpt.into(),
             problem,
         }
     }
@@ -242,6 +182,54 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Checks a label as Kubernetes does: a name of 1 to 63 letters, digits, `-`, `_` and `.`, with a DNS name
+    /// and a slash in front where wanted, and a value of the same letters or none.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn label(&self, name: &str, value: &Spanned<String>) -> Result<(), LoadError> {
+        let part = |text: &str| {
+            let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+            let bytes = text.as_bytes();
+            (1..=63).contains(&bytes.len())
+                && edge(bytes.first())
+                && edge(bytes.last())
+                && bytes
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        };
+        let prefix = |text: &str| {
+            text.len() <= 253
+                && text.split('.').all(part)
+                && text.bytes().all(|b| !b.is_ascii_uppercase() && b != b'_')
+        };
+        let good = match name.split_once('/') {
+            Some((front, rest)) => prefix(front) && part(rest),
+            None => part(name),
+        };
+        if !good {
+            let problem = Problem::WrongValue {
+                key: "label",
+                found: name.to_owned(),
+                expected: "a name like region or fluxgate.dev/wave, as Kubernetes takes it",
+            };
+            return Err(self.error(value.referenced, problem));
+        }
+        if value.value.is_empty() || part(&value.value) {
+            return Ok(());
+        }
+        let expected = "a label's value: at most 63 letters, digits, -, _ and ., as Kubernetes takes it";
+        Err(self.wrong("label", value, expected))
+    }
+
+    /// The first of these errors in the file's order.
+    #[must_use]
+    pub fn first(&self, findings: Vec<LoadError>) -> LoadError {
+        let first = in_order(findings).into_iter().next();
+        // Whoever found nothing found no error; a place in no line says so if it ever happens.
+        first.unwrap_or_else(|| self.error(Location::UNKNOWN, Problem::MissingKey { key: "kind" }))
+    }
+
     /// Reads a duration: a whole number and one of `s`, `m`, `h`, `d` (24 hours), like `72h`.
     ///
     /// # Errors
@@ -273,6 +261,27 @@ impl<'a> Document<'a> {
     }
 }
 
+/// Errors in the order in which a reader of the file meets them.
+#[must_use]
+pub fn in_order(mut findings: Vec<LoadError>) -> Vec<LoadError> {
+    findings.sort_by_key(|error| (error.line, error.column));
+    findings
+}
+
+/// Longest line that is shown.
+const MAX_EXCERPT: usize = 400;
+
+/// A line as it may be shown: as many characters as there are, none of which moves the cursor.
+fn shown(line: &str) -> String {
+    let plain = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+    line.chars().take(MAX_EXCERPT).map(plain).collect()
+}
+
 /// Reads an optional key so that an empty value is not the same as no key: `provenance:` with nothing
 /// behind it must be refused, not skipped. For `#[serde(default, deserialize_with = ...)]`.
 ///
@@ -284,33 +293,4 @@ where
     T: Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "not a domain enum: the reader's many errors are read by people alone"
-)]
-fn problem_of(error: &serde_saphyr::Error) -> Problem {
-    use serde_saphyr::Error;
-    match error {
-        Error::SerdeUnknownField { field, expected, .. } => Problem::UnknownKey {
-            key: field.clone(),
-            expected: expected.clone(),
-            nearest: suggest::nearest(field, expected),
-        },
-        Error::SerdeUnknownVariant {
-            variant, expected, ..
-        } => Problem::UnknownValue {
-            found: variant.clone(),
-            expected: expected.clone(),
-            nearest: suggest::nearest(variant, expected),
-        },
-        Error::SerdeMissingField { field, .. } => Problem::MissingKey { key: field },
-        Error::DuplicateMappingKey { key, .. } => Problem::RepeatedKey {
-            key: key.clone().unwrap_or_default(),
-        },
-        other => Problem::Malformed {
-            found: other.to_string(),
-        },
-    }
 }

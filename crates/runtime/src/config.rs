@@ -11,6 +11,7 @@ mod diagnosis;
 mod print;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -92,9 +93,48 @@ pub enum ConfigError {
         /// What was found and what was expected.
         message: String,
     },
-    /// Each value fits, but they cannot stand.
-    #[error("configuration cannot stand")]
-    Invalid(#[source] Invalid),
+    /// Each value fits, but one cannot stand.
+    #[error("{place} cannot stand")]
+    Invalid {
+        /// Who said it.
+        place: Place,
+        /// What and why.
+        source: Invalid,
+    },
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+    },
+    /// A variable in the environment.
+    Variable(String),
+    /// Nobody: a default, or something that is not there.
+    Nowhere,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => {
+                write!(
+                    f,
+                    "configuration file {}, line {line}, column {column}",
+                    path.display()
+                )
+            }
+            Self::Variable(name) => write!(f, "configuration in environment variable {name}"),
+            Self::Nowhere => f.write_str("configuration"),
+        }
+    }
 }
 
 impl ConfigError {
@@ -139,12 +179,19 @@ pub fn load_with<T: DeserializeOwned + Validate>(
         text: &text,
         variables,
     };
-    match sources.build::<T>(&sources.variables) {
-        Ok(config) => match config.validate() {
-            Ok(()) => Ok(config),
-            Err(invalid) => Err(ConfigError::Invalid(invalid)),
-        },
-        Err(error) => Err(diagnosis::diagnose::<T>(&sources, &error)),
+    let config = sources
+        .build::<T>(&sources.variables)
+        .map_err(|error| diagnosis::diagnose::<T>(&sources, &error))?;
+    // The `config` crate takes "yes" for true and "5" for 5, which is right for variables alone.
+    if let Some(error) = diagnosis::wrong_type::<T>(&sources) {
+        return Err(error);
+    }
+    match config.validate() {
+        Ok(()) => Ok(config),
+        Err(source) => Err(ConfigError::Invalid {
+            place: diagnosis::place_of(&sources, &source),
+            source,
+        }),
     }
 }
 

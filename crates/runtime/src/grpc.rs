@@ -3,6 +3,7 @@
 //! A stream that outlives the stop holds tonic's shutdown up for as long as it likes (hyper#4170), so the
 //! drain is capped: handlers of streams watch the [`Shutdown`] and end with `UNAVAILABLE`.
 
+mod bare;
 mod deadline;
 mod status;
 mod tracing_context;
@@ -24,7 +25,8 @@ use crate::listen::{ListenError, loopback};
 use crate::ops::Readiness;
 use crate::shutdown::Shutdown;
 
-pub use status::{ERROR_DOMAIN, is_deadline_exceeded, status};
+pub use bare::BARE_REASONS;
+pub use status::{ERROR_DOMAIN, is_deadline_exceeded, retry_after, status};
 pub use tracing_context::with_trace;
 
 /// Longest message in both directions. tonic limits receiving to this by itself; services set

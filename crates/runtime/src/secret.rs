@@ -4,13 +4,14 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest secret: keys and credentials are far shorter.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// The path of a file that holds a secret. The path may be shown, the content never is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SecretFile(PathBuf);
 

@@ -20,6 +20,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanProcessor, TracerProviderBuilder,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
@@ -28,7 +29,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
 
-pub use context::{ContextError, current_traceparent, link, remote_parent, root_span};
+pub use context::{ContextError, current_traceparent, link, remote_parent, root_span, send_span, work_span};
 
 /// Spans that wait for export; 2,048, the default, lost most of a burst.
 const QUEUE: usize = 16_384;
@@ -46,7 +47,7 @@ const SILENT: [&str; 7] = [
 ];
 
 /// The `[telemetry]` part of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// What is logged: `info`, or directives like `info,policy=debug` (`tracing_subscriber::EnvFilter`).
@@ -59,7 +60,7 @@ pub struct TelemetryConfig {
 }
 
 /// How a log line is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.

@@ -4,14 +4,16 @@ use attest::Role;
 use bus::blobs::BlobError;
 use bus::journal::JournalError;
 use bus::{Fact, Turn, ViewError, subject};
+use domain::assignment::StatementRef;
 use domain::decision::PolicyId;
 use domain::trace::TraceId;
-use domain::{Decision, Digest, Outcome};
+use domain::{Decision, Digest, Evidence, Outcome};
 use hub::{HubError, LedgerState};
 use jiff::{SignedDuration, Timestamp};
 use policy::evaluate::{ALLOW_LIFETIME, Ledger};
-use policy::{Evaluation, Inputs, Verified};
-use serde_json::json;
+use policy::stored::{Named, StoredError};
+use policy::{Evaluation, Inputs, StoredInputs, Verified};
+use tracing::Instrument as _;
 use wire::policy::v1;
 
 use crate::Engine;
@@ -30,6 +32,12 @@ pub(crate) enum DecideError {
     Texts(#[from] TextError),
     #[error("asking whether the ledger confirms")]
     Ledger(#[source] HubError),
+    #[error("reading back the inputs of a decision")]
+    Inputs(#[source] StoredError),
+    #[error(
+        "the stored inputs about {0} give another answer than the evaluation: a defect, nothing is decided"
+    )]
+    Unfaithful(domain::ReleaseKey),
     #[error("storing the inputs of a decision about {0}")]
     Blob(domain::ReleaseKey, #[source] BlobError),
     #[error("publishing a decision about {0}")]
@@ -51,6 +59,7 @@ struct Case<'a> {
 struct At {
     now: Timestamp,
     demo: bool,
+    trust_root: Digest,
 }
 
 impl Engine {
@@ -108,26 +117,58 @@ impl Engine {
         let evaluation = case.evaluate(now);
         let series = subject::decision(release, name, &case.baseline.baseline.key(), 1);
         let newest = self.hub.view.latest(series.series()).await?;
-        let orphaned = |fact: &Fact| self.hub.journal.is_orphaned(fact, Role::Policy);
-        let differs =
-            |newest: Option<&Fact>| differs(&evaluation, &case.policy.policy.id, newest, now, orphaned);
-        if !differs(newest.as_ref()) {
+        if !self.differs(case, (&evaluation, now), newest.as_ref()) {
             return Ok(());
         }
-        // Stored before it is named: a decision never rests on bytes that nobody has.
+        let span = runtime::telemetry::work_span(TraceId::of_release(release), "decide");
+        self.publish(case, (&evaluation, now), newest)
+            .instrument(span)
+            .await
+    }
+
+    /// Whether the answer is another one than the newest, or has to be renewed.
+    fn differs(
+        &self,
+        case: &Case<'_>,
+        (evaluation, now): (&Evaluation, Timestamp),
+        newest: Option<&Fact>,
+    ) -> bool {
+        let orphaned = |fact: &Fact| self.hub.journal.is_orphaned(fact, Role::Policy);
+        differs(evaluation, &case.policy.policy.id, newest, now, orphaned)
+    }
+
+    async fn publish(
+        &self,
+        case: &Case<'_>,
+        (evaluation, now): (&Evaluation, Timestamp),
+        newest: Option<Fact>,
+    ) -> Result<(), DecideError> {
+        let release = &case.release.key;
+        let name = &case.policy.policy.id.name;
+        let series = subject::decision(release, name, &case.baseline.baseline.key(), 1);
         let at = At {
             now,
             demo: self.is_demo(),
+            trust_root: self.trust.digest(),
         };
-        let inputs = case.document(&at);
-        let digest = self
-            .hub
+        let supersedes = newest.map(|fact| fact.subject.to_string());
+        // The decision is made from the very bytes that are stored, so that it follows from them for good.
+        let inputs = case.stored(&at, supersedes).to_bytes();
+        let decision = policy::replay(&inputs).map_err(DecideError::Inputs)?;
+        if decision.outcome != evaluation.outcome || decision.rules != evaluation.rules {
+            return Err(DecideError::Unfaithful(release.clone()));
+        }
+        // Stored before it is named: a decision never rests on bytes that nobody has.
+        self.hub
             .blobs
             .put(&inputs)
             .await
             .map_err(|error| DecideError::Blob(release.clone(), error))?;
         let evaluate = |turn: Turn<'_>| {
-            differs(turn.newest).then(|| v1::Decision::from(&case.decision(&evaluation, digest, &at, turn)))
+            // Where somebody else has decided meanwhile, the inputs name the wrong predecessor: next time.
+            let follows = turn.newest.map(|fact| fact.subject.to_string()) == decision.supersedes;
+            (follows && self.differs(case, (evaluation, now), turn.newest))
+                .then(|| v1::Decision::from(&decision))
         };
         let traceparent = TraceId::of_release(release).traceparent();
         let written = self
@@ -138,7 +179,7 @@ impl Engine {
         if let Some(bus::Written::Ours(fact)) =
             written.map_err(|error| DecideError::Journal(release.clone(), error))?
         {
-            let reason = leading(&evaluation)
+            let reason = leading(evaluation)
                 .map(|rule| rule.reason.code())
                 .unwrap_or_default();
             tracing::info!(%release, policy = name, baseline = %case.baseline.baseline.key(),
@@ -223,54 +264,42 @@ impl Case<'_> {
         })
     }
 
-    /// The stored input document: every statement by name and digest, and what no statement says.
-    fn document(&self, at: &At) -> Vec<u8> {
-        let named = |statement: &domain::assignment::StatementRef| json!({"subject": statement.subject, "digest": statement.digest});
-        let evidence: Vec<_> = self.release.evidence.iter().map(|(digest, _)| digest).collect();
-        let verified: Vec<_> = self
-            .verified
-            .iter()
-            .map(|v| {
-                json!({"artifact": v.artifact, "digest": v.digest, "result": v.result.to_string(),
-                    "reason": v.reason.map(|reason| reason.code()), "detail": v.detail,
-                    "integratedTime": v.integrated_time})
-            })
-            .collect();
-        let ledger = match self.ledger {
-            Ledger::Confirmed => None,
-            Ledger::Unconfirmed { why } => Some(why),
+    /// Everything that the decision rests on.
+    fn stored(&self, at: &At, supersedes: Option<String>) -> StoredInputs {
+        let release = self.release;
+        let named = |(statement, evidence): &(StatementRef, Evidence)| Named {
+            statement: statement.clone(),
+            value: Evidence {
+                material: Vec::new(),
+                ..evidence.clone()
+            },
         };
-        let document = json!({
-            "policy": {"name": self.policy.policy.id.name, "digest": self.policy.policy.id.digest,
-                "text": self.policy.text, "sequence": self.policy.sequence},
-            "release": self.release.key.to_string(),
-            "tagMoved": self.release.tag_moved,
-            "summary": named(&self.release.summary.0),
-            "contents": self.release.contents.as_ref().map(|(statement, _)| named(statement)),
-            "evidence": evidence,
-            "verified": verified,
-            "baseline": named(&self.baseline.statement),
-            "ledgerUnconfirmed": ledger,
-            "now": at.now,
-            "asOf": self.as_of,
-        });
-        document.to_string().into_bytes()
-    }
-
-    fn decision(&self, evaluation: &Evaluation, inputs: Digest, at: &At, turn: Turn<'_>) -> Decision {
-        Decision {
-            release: self.release.key.clone(),
+        StoredInputs {
             policy: self.policy.policy.id.clone(),
-            baseline: self.baseline.baseline.key(),
-            outcome: evaluation.outcome,
-            rules: evaluation.rules.clone(),
-            inputs,
-            decided: at.now,
-            valid_until: evaluation.valid_until,
-            wait_until: evaluation.wait_until,
-            as_of: self.as_of,
-            supersedes: turn.newest.map(|fact| fact.subject.to_string()),
+            text: self.policy.text.clone(),
+            sequence: self.policy.sequence,
+            release: release.key.clone(),
+            tag_moved: release.tag_moved,
+            summary: Some(Named {
+                statement: release.summary.0.clone(),
+                value: release.summary.1.clone(),
+            }),
+            contents: release.contents.as_ref().map(|(statement, contents)| Named {
+                statement: statement.clone(),
+                value: contents.clone(),
+            }),
+            evidence: release.evidence.iter().map(named).collect(),
+            trust_root: at.trust_root,
+            verified: self.verified.to_vec(),
+            baseline: Named {
+                statement: self.baseline.statement.clone(),
+                value: self.baseline.baseline.clone(),
+            },
+            ledger: self.ledger.clone(),
+            supersedes,
             demo: at.demo,
+            now: at.now,
+            as_of: self.as_of,
         }
     }
 }

@@ -20,8 +20,8 @@ pub(crate) struct Release {
     pub(crate) tag_moved: bool,
     pub(crate) summary: (StatementRef, RoleSummary),
     pub(crate) contents: Option<(StatementRef, ReleaseContents)>,
-    /// The evidence that the summary names, each with the digest of its envelope.
-    pub(crate) evidence: Vec<(Digest, Evidence)>,
+    /// The evidence that the summary names, each with its place and the digest of its envelope.
+    pub(crate) evidence: Vec<(StatementRef, Evidence)>,
 }
 
 /// A baseline that some member of the fleet runs.
@@ -91,7 +91,7 @@ impl Engine {
             let read = wire::decode::<v1::Evidence, Evidence>(&found.statement);
             // Only the evidence that the summary names, by the digest that it names.
             if let (true, Ok(read)) = (found.digest() == line.evidence, read) {
-                evidence.push((line.evidence, read));
+                evidence.push((reference(&found), read));
             }
         }
         Ok(Some(Release {

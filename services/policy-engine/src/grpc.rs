@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use bus::{Area, ViewError, subject};
+use bus::{Area, Fact, ViewError, subject};
 use domain::Decision;
 use domain::trace::TraceId;
 use hub::grpc::{invalid, not_found, unavailable};
@@ -29,7 +29,7 @@ impl Api {
     async fn newest(&self) -> Result<Vec<(Decision, v1::DecisionView)>, ViewError> {
         let mut facts = self.0.hub.view.list(Area::Policy, "decision").await?;
         facts.sort_by_key(|fact| Reverse(fact.sequence));
-        let view = |fact: &bus::Fact| {
+        let view = |fact: &Fact| {
             let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
             let view = v1::DecisionView {
                 name: format!("decisions/{}", subject::decision_id(&fact.subject)),
@@ -41,6 +41,23 @@ impl Api {
             Some((decision, view))
         };
         Ok(facts.iter().filter_map(view).collect())
+    }
+
+    /// A decision by name. Earlier decisions of a series keep their names.
+    async fn decision(&self, name: &str) -> Result<(Fact, Decision), Box<Status>> {
+        if !name.starts_with("decisions/") {
+            return Err(invalid("name", "is not like decisions/0123456789abcdef"));
+        }
+        let facts = self.0.hub.view.all_of(Area::Policy, "decision").await;
+        let found = facts
+            .map_err(|error| unavailable(&error))?
+            .into_iter()
+            .find(|fact| name == format!("decisions/{}", subject::decision_id(&fact.subject)));
+        let decision = found.and_then(|fact| {
+            let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
+            Some((fact, decision))
+        });
+        decision.ok_or_else(|| not_found(name))
     }
 }
 
@@ -87,28 +104,34 @@ impl PolicyService for Api {
         request: Request<v1::GetDecisionRequest>,
     ) -> Result<Response<v1::DecisionView>, Status> {
         let name = request.into_inner().name;
-        if !name.starts_with("decisions/") {
-            return Err(*invalid("name", "is not like decisions/0123456789abcdef"));
-        }
-        // Earlier decisions of a series keep their names.
-        let facts = self.0.hub.view.all_of(Area::Policy, "decision").await;
-        let facts = facts.map_err(|error| *unavailable(&error))?;
-        let found = facts
-            .iter()
-            .find(|fact| name == format!("decisions/{}", subject::decision_id(&fact.subject)));
-        let decision = found.and_then(|fact| {
-            let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
-            Some((fact, decision))
-        });
-        let Some((fact, decision)) = decision else {
-            return Err(*not_found(&name));
-        };
+        let (fact, decision) = self.decision(&name).await.map_err(|status| *status)?;
         Ok(Response::new(v1::DecisionView {
             name,
             subject: fact.subject.to_string(),
             sequence: fact.sequence,
             trace_id: TraceId::of_release(&decision.release).to_string(),
             decision: Some(v1::Decision::from(&decision)),
+        }))
+    }
+
+    async fn get_decision_inputs(
+        &self,
+        request: Request<v1::GetDecisionInputsRequest>,
+    ) -> Result<Response<v1::DecisionInputs>, Status> {
+        let name = request.into_inner().name;
+        let (fact, decision) = self.decision(&name).await.map_err(|status| *status)?;
+        let stored = self.0.hub.blobs.get(decision.inputs).await;
+        let Some(document) = stored.map_err(|error| *unavailable(&error))? else {
+            return Err(*not_found(&format!(
+                "inputs {} of {name} on the bus",
+                decision.inputs
+            )));
+        };
+        Ok(Response::new(v1::DecisionInputs {
+            name,
+            digest: Some(decision.inputs.into()),
+            document,
+            envelope: fact.envelope.to_vec(),
         }))
     }
 

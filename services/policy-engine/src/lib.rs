@@ -4,6 +4,8 @@
 //! On every change, and every few seconds: `gather` (what is known) -> `verify` (again) ->
 //! `policy::evaluate` (pure) -> `decide` (publish if the answer is another one, or has to be renewed).
 //!
+//! [`replay`] makes a decision again from what was stored.
+//!
 //! Deliberately not here: when and where an allowed release is rolled out.
 
 pub mod config;
@@ -11,6 +13,7 @@ pub mod config;
 mod decide;
 mod gather;
 mod grpc;
+pub mod replay;
 mod texts;
 mod verify;
 
@@ -52,9 +55,9 @@ pub enum StartError {
     SelfTest(#[source] evidence::SelfTestError),
 }
 
-/// What the parts of the service share.
+/// One replica: what the parts of the service share. [`start`] runs it; a simulation moves it by hand.
 #[derive(Debug)]
-struct Engine {
+pub struct Engine {
     hub: Hub,
     trust: TrustRoot,
     /// The policies of this replica's files, as published; what counts is the log's.
@@ -69,29 +72,7 @@ struct Engine {
 /// If a policy or the trust root can't be used.
 pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
     evidence::self_test().map_err(StartError::SelfTest)?;
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| StartError::File {
-            path: path.clone(),
-            source,
-        })
-    };
-    let trust = TrustRoot::from_json(&read(&settings.trust_root)?).map_err(StartError::TrustRoot)?;
-    let mut files = Vec::with_capacity(settings.policies.len());
-    for path in settings.policies {
-        let text = String::from_utf8_lossy(&read(&path)?).into_owned();
-        let parsed = policy::Policy::parse(&path.display().to_string(), &text).map_err(StartError::Policy)?;
-        files.push(wire::PolicyDocument {
-            policy: parsed.id,
-            text,
-        });
-    }
-    let engine = Arc::new(Engine {
-        hub,
-        trust,
-        files,
-        begun: texts::Begun::default(),
-        verified: verify::Cache::default(),
-    });
+    let engine = Arc::new(Engine::open(hub, settings)?);
     host.grpc.add(grpc::server(Arc::clone(&engine)));
     let hub = engine.hub.clone();
     host.spawn(
@@ -102,7 +83,40 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
 }
 
 impl Engine {
-    async fn run(&self) {
+    /// A replica on this hub.
+    ///
+    /// # Errors
+    /// If a policy or the trust root can't be used.
+    pub fn open(hub: Hub, settings: Settings) -> Result<Self, StartError> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|source| StartError::File {
+                path: path.clone(),
+                source,
+            })
+        };
+        let trust = TrustRoot::from_json(&read(&settings.trust_root)?).map_err(StartError::TrustRoot)?;
+        let mut files = Vec::with_capacity(settings.policies.len());
+        for path in settings.policies {
+            let text = String::from_utf8_lossy(&read(&path)?).into_owned();
+            let parsed =
+                policy::Policy::parse(&path.display().to_string(), &text).map_err(StartError::Policy)?;
+            files.push(wire::PolicyDocument {
+                policy: parsed.id,
+                text,
+            });
+        }
+        Ok(Self {
+            hub,
+            trust,
+            files,
+            begun: texts::Begun::default(),
+            verified: verify::Cache::default(),
+        })
+    }
+
+    /// Publishes what is to be said now: texts of policies, decisions. A failure is logged; it is tried again at
+    /// the next run.
+    pub async fn run(&self) {
         self.publish_texts().await;
         if let Err(error) = self.decide_all().await {
             tracing::warn!(error = %runtime::errors::chain(&error), "no decision could be made");

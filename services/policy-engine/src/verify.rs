@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use domain::assignment::StatementRef;
 use domain::{Artifact, CheckResult, Digest, Evidence, ImageRef, ReleaseContents, ReleaseKey, Version};
 use evidence::Expectation;
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ impl Engine {
         &self,
         release: &ReleaseKey,
         contents: Option<&ReleaseContents>,
-        evidence: &[(Digest, Evidence)],
+        evidence: &[(StatementRef, Evidence)],
         now: Timestamp,
     ) -> Vec<Verified> {
         wanted(release, contents)
@@ -44,8 +45,13 @@ impl Engine {
             .collect()
     }
 
-    fn verify_one(&self, wanted: &Wanted, (name, found): &(Digest, Evidence), now: Timestamp) -> Verified {
-        let key = (*name, wanted.artifact, wanted.digest);
+    fn verify_one(
+        &self,
+        wanted: &Wanted,
+        (name, found): &(StatementRef, Evidence),
+        now: Timestamp,
+    ) -> Verified {
+        let key = (name.digest, wanted.artifact, wanted.digest);
         if let Some(known) = self
             .verified
             .0

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Strategy;
 
 fn key(n: u8) -> String {
     format!("SHA256:{}", char::from(b'A' + n).to_string().repeat(43))
@@ -161,4 +162,109 @@ fn the_shipped_example_loads() {
     let fleet = Fleet::parse("fleet.yaml", text).unwrap();
     assert_eq!(fleet.clusters.len(), 1);
     assert_eq!(fleet.clusters[0].max_mode, domain::Mode::Observe);
+}
+
+#[test]
+fn bad_labels_are_refused_and_several_findings_come_in_order() {
+    for (labels, found) in [
+        ("{-wave: a}", "-wave"),
+        ("{wave/: a}", "wave/"),
+        ("{Fluxgate.dev/wave: a}", "Fluxgate.dev/wave"),
+        ("{wave: a b}", "a b"),
+        ("{wave: -a}", "-a"),
+    ] {
+        let error = refused(&format!("{{name: x, agentKey: \"KEY\", labels: {labels}}}"));
+        assert!(
+            matches!(&error.problem, Problem::WrongValue { key: "label", found: f, .. } if f == found),
+            "{error}"
+        );
+    }
+    let (a, b) = (key(0), key(1));
+    let good = fleet(&format!(
+        "  - {{name: x, agentKey: \"{a}\", labels: {{a: 5, b.c/d_e: \"\", f: true}}}}\n"
+    ))
+    .unwrap();
+    let labels = [("a", "5"), ("b.c/d_e", ""), ("f", "true")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(good.clusters[0].labels, labels.into());
+    let text = format!(
+        "apiVersion: fleet.fluxgate.dev/v2\nkind: Fleet\nclusters:\n  - {{name: X, agentKey: \"{a}\"}}\n  - {{name: y, agentKey: short}}\n  - {{name: y, agentKey: \"{b}\"}}\n"
+    );
+    let findings = Fleet::read(&Document::new("fleet.yaml", &text)).unwrap_err();
+    let places: Vec<_> = findings.iter().map(|error| (error.line, error.column)).collect();
+    assert_eq!(places, [(1, 13), (4, 12), (5, 25), (6, 12)], "{findings:?}");
+}
+
+#[test]
+fn an_alias_may_repeat_labels_and_a_bomb_is_refused() {
+    let (a, b) = (key(0), key(1));
+    let text = format!(
+        "  - {{name: x, agentKey: \"{a}\", labels: &eu {{r: eu}}}}\n  - {{name: y, agentKey: \"{b}\", labels: *eu}}\n"
+    );
+    assert_eq!(fleet(&text).unwrap().clusters[1].labels.get("r").unwrap(), "eu");
+    let row = |from: &str| vec![format!("*{from}"); 9].join(", ");
+    let mut bomb = "&a0 [x, x, x, x, x, x, x, x, x]".to_owned();
+    for n in 1..9 {
+        bomb.push_str(&format!(", &a{n} [{}]", row(&format!("a{}", n - 1))));
+    }
+    let error = refused(&format!("{{name: x, agentKey: \"KEY\", timeZone: [{bomb}]}}"));
+    assert!(error.to_string().contains("more aliases"), "{error}");
+}
+
+fn strategy(more: &str) -> Strategy {
+    let text = format!(
+        "apiVersion: rollout.fluxgate.dev/v1alpha1\nkind: Strategy\nmetadata: {{name: s}}\nspec:\n  waves:\n    - {{name: a, selector: {{matchLabels: {{wave: a}}}}, minClusters: 2}}\n    - {{name: b, selector: {{matchLabels: {{region: eu}}}}}}\n{more}"
+    );
+    Strategy::parse("s.yaml", &text).unwrap()
+}
+
+#[test]
+fn a_fleet_is_held_against_a_strategy_at_the_places_of_its_labels() {
+    let keys: Vec<String> = (0..4).map(key).collect();
+    let text = format!(
+        "apiVersion: fleet.fluxgate.dev/v1alpha1\nkind: Fleet\nclusters:\n  - {{name: one, agentKey: \"{}\", labels: {{wave: a}}}}\n  - {{name: both, agentKey: \"{}\", labels: {{wave: a, region: eu}}}}\n  - {{name: none, agentKey: \"{}\"}}\n",
+        keys[0], keys[1], keys[2]
+    );
+    let document = Document::new("fleet.yaml", &text);
+    let fleet = Fleet::read(&document).unwrap();
+    let placed = fleet.place(&strategy(""), &document);
+    assert_eq!(placed.unlabelled, ["none".parse().unwrap()]);
+    let waves: Vec<_> = placed
+        .waves
+        .iter()
+        .map(|(name, clusters)| (name.as_str(), clusters.len()))
+        .collect();
+    assert_eq!(waves, [("a", 2), ("b", 1)]);
+    let said: Vec<_> = placed
+        .findings
+        .iter()
+        .map(|e| (e.line, e.problem.code()))
+        .collect();
+    assert_eq!(said, [(5, "OVERLAP"), (6, "IN_NO_WAVE")]);
+    let refused = Fleet::fitting("fleet.yaml", &text, &strategy("")).unwrap_err();
+    assert_eq!((refused.line, refused.problem.code()), (5, "OVERLAP"));
+    let ignoring = fleet.place(&strategy("  unlabelled: Ignore\n"), &document);
+    assert_eq!(ignoring.findings.len(), 1, "{:?}", ignoring.findings);
+    assert_eq!(ignoring.unlabelled.len(), 1);
+}
+
+#[test]
+fn a_cluster_in_no_wave_is_refused_unless_the_strategy_leaves_it_alone() {
+    let text = format!(
+        "apiVersion: fleet.fluxgate.dev/v1alpha1\nkind: Fleet\nclusters:\n  - {{name: none, agentKey: \"{}\"}}\n",
+        key(0)
+    );
+    let refused = Fleet::fitting("fleet.yaml", &text, &strategy("")).unwrap_err();
+    assert!(
+        refused.to_string().starts_with(
+            "fleet.yaml:4:12: cluster \"none\" is in no wave; label it, or write `unlabelled: Ignore`"
+        ),
+        "{refused}"
+    );
+    let ignoring = strategy("  unlabelled: Ignore\n");
+    let fleet = Fleet::fitting("fleet.yaml", &text, &ignoring).unwrap();
+    // Too small waves keep no fleet from being taken: it grows.
+    let placed = fleet.place(&ignoring, &Document::new("fleet.yaml", &text));
+    let said: Vec<_> = placed.findings.iter().map(|e| e.problem.code()).collect();
+    assert_eq!(said, ["TOO_FEW", "TOO_FEW"]);
+    assert_eq!(placed.refusal(), None);
 }

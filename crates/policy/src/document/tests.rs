@@ -1,3 +1,5 @@
+use domain::Digest;
+
 use super::*;
 use crate::load::Problem;
 
@@ -227,4 +229,16 @@ fn another_kind_of_file_and_what_is_no_yaml_are_refused() {
     }
     let error = refused_rule("{name: x, versionStep: {allow: [Patch], prerelease: yes}}");
     assert!(matches!(error.problem, Problem::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_found_at_once() {
+    let text = with(&format!(
+        "{SIGNED}    - {{name: A b, versionStep: {{allow: [Patch]}}}}\n    - {{name: age, releaseAge: {{patch: soon, minor: 14d, dotZero: 30d}}}}\n"
+    ));
+    let text = text.replace("v1alpha1", "v1") + "  emergency: {when: fixesKev}\n";
+    let findings = Policy::read(&Document::new("p.yaml", &text)).unwrap_err();
+    let lines: Vec<u64> = findings.iter().map(|error| error.line).collect();
+    assert_eq!(lines, [1, 7, 8, 9], "{findings:?}");
+    assert_eq!(Policy::parse("p.yaml", &text).unwrap_err().line, 1);
 }

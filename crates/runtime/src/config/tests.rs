@@ -122,6 +122,8 @@ fn a_wrong_type_in_the_file_is_named_with_line_and_column() {
         ),
         "{error:?}"
     );
+    let error = sample(Some("[grpc]\nstreams = \"5\"\n"), &[("FLUXGATE__NAME", "x")]).unwrap_err();
+    assert!(matches!(error, ConfigError::File { line: 2, .. }), "{error:?}");
     let error = sample(Some("[grpc\n"), &[]).unwrap_err();
     assert!(matches!(error, ConfigError::File { line: 1, .. }), "{error:?}");
 }
@@ -169,10 +171,33 @@ fn a_file_that_does_not_exist_is_an_error() {
 }
 
 #[test]
-fn values_that_cannot_stand_are_refused_with_what_to_do() {
-    let error = sample(Some("[grpc]\nstreams = 0\n"), &[]).unwrap_err();
-    assert_eq!(
-        crate::errors::chain(&error),
-        "configuration cannot stand: grpc.streams is 0, expected at least 1; leave it out for 128"
+fn values_that_cannot_stand_are_refused_with_who_set_them_and_what_to_do() {
+    let what = "cannot stand: grpc.streams is 0, expected at least 1; leave it out for 128";
+    let refused =
+        |file, variables: &[(&str, &str)]| crate::errors::chain(&sample(file, variables).unwrap_err());
+    let text = refused(Some("[grpc]\nstreams = 0\n"), &[]);
+    assert!(
+        text.ends_with(&format!("fluxgate.toml, line 2, column 11 {what}")),
+        "{text}"
     );
+    let text = refused(Some("grpc = { streams = 0 }\n"), &[]);
+    assert!(text.ends_with(&format!("line 1, column 20 {what}")), "{text}");
+    assert_eq!(
+        refused(Some("[grpc]\nstreams = 9\n"), &[("FLUXGATE__GRPC__STREAMS", "0")]),
+        format!("configuration in environment variable FLUXGATE__GRPC__STREAMS {what}")
+    );
+}
+
+#[test]
+fn a_misspelt_word_is_refused_with_the_one_that_was_meant() {
+    let error = sample(Some("[grpc]\nstreems = 2\n"), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("did you mean `streams`?"), "{error}");
+    let error = sample(None, &[("FLUXGATE__GRPC__STREEMS", "3")])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("did you mean `streams`?"), "{error}");
+    let error = sample(Some("bananas = 2\n"), &[]).unwrap_err().to_string();
+    assert!(!error.contains("did you mean"), "{error}");
 }

@@ -17,6 +17,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use super::bare::with_reason;
+
 /// Puts [`Deadline`] around a service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeadlineLayer {
@@ -67,8 +69,8 @@ where
         Box::pin(async move {
             tokio::select! {
                 biased;
-                answer = answer => answer,
-                () = expired => Ok(exceeded(limit).into_http()),
+                answer = answer => answer.map(with_reason),
+                () = expired => Ok(with_reason(exceeded(limit).into_http())),
             }
         })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -24,6 +25,14 @@ pub fn status(
         .collect();
     let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata);
     Status::with_error_details(code, message, details)
+}
+
+/// The status with a `google.rpc.RetryInfo`: the same call may be made again after this long.
+#[must_use]
+pub fn retry_after(status: &Status, delay: Duration) -> Status {
+    let mut details = status.get_error_details();
+    details.set_retry_info(Some(delay));
+    Status::with_error_details(status.code(), status.message(), details)
 }
 
 /// Whether a call failed because its time was over: the server says so by code, tonic's client by `CANCELLED`
@@ -61,5 +70,17 @@ mod tests {
             (info.domain.as_str(), info.metadata["release"].as_str()),
             (ERROR_DOMAIN, "flux/v2")
         );
+    }
+    #[test]
+    fn a_time_to_come_back_leaves_the_reason_where_it_is() {
+        let first = status(Code::Unavailable, "HUB_UNAVAILABLE", "not now", []);
+        let later = retry_after(&first, Duration::from_secs(3));
+        let details = later.get_error_details();
+        assert_eq!(
+            details.retry_info().unwrap().retry_delay,
+            Some(Duration::from_secs(3))
+        );
+        assert_eq!(details.error_info().unwrap().reason, "HUB_UNAVAILABLE");
+        assert_eq!((later.code(), later.message()), (Code::Unavailable, "not now"));
     }
 }

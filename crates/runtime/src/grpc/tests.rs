@@ -7,6 +7,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::listen::bind;
@@ -115,6 +116,48 @@ async fn a_call_that_takes_too_long_is_deadline_exceeded_and_not_cancelled() {
             (Code::DeadlineExceeded as i32).to_string()
         );
     }
+}
+
+/// The details of the error with which a method is answered.
+async fn reason_of(address: SocketAddr, path: &str, body: &'static [u8]) -> (Code, String) {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://localhost/{path}"))
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "100m")
+        .body(())
+        .unwrap();
+    let mut client = client.ready().await.unwrap();
+    let (response, mut stream) = client.send_request(request, false).unwrap();
+    stream.send_data(body.into(), true).unwrap();
+    let status = Status::from_header_map(response.await.unwrap().headers()).unwrap();
+    let infos = status.get_error_details_vec();
+    assert_eq!(infos.len(), 1, "{path}: {infos:?}");
+    (status.code(), status.get_details_error_info().unwrap().reason)
+}
+
+#[tokio::test]
+async fn errors_that_no_handler_made_have_their_one_reason_too() {
+    let started = start(Duration::from_secs(1)).await;
+    let answered = async |path: &str, body| reason_of(started.address, path, body).await;
+    let with = |code, reason: &str| (code, reason.to_owned());
+    // No such service; a message that is none; no answer in time; an answer of somebody else's handler.
+    assert_eq!(
+        answered("test.Nothing/Get", b"").await,
+        with(Code::Unimplemented, "RESOURCE_NOT_FOUND")
+    );
+    let health = "grpc.health.v1.Health/Check";
+    let unreadable = answered(health, b"\0\0\0\0\x02\x0a\xff").await;
+    assert!(BARE_REASONS.contains(&unreadable.1.as_str()), "{unreadable:?}");
+    assert_eq!(
+        answered("test.Silent/Wait", b"").await,
+        with(Code::DeadlineExceeded, "HUB_UNAVAILABLE")
+    );
+    assert_eq!(
+        answered(health, b"\0\0\0\0\x03\x0a\x01x").await,
+        with(Code::NotFound, "RESOURCE_NOT_FOUND")
+    );
 }
 
 #[tokio::test]

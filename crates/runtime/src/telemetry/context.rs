@@ -42,6 +42,46 @@ pub fn root_span(trace: domain::trace::TraceId, name: &str) -> Span {
     span
 }
 
+/// A new span for a piece of work that belongs to a trace: below the current span where that one belongs to
+/// the same trace, else below the trace's root. It has not been entered yet.
+#[must_use]
+pub fn work_span(trace: domain::trace::TraceId, name: &str) -> Span {
+    let span = tracing::info_span!("work", otel.name = name, trace = %trace);
+    below(&span, &trace.traceparent());
+    span
+}
+
+/// A new span for handing a statement to the bus, as the conventions for messaging name it; below the current
+/// span where that one belongs to the trace of the statement, else below the span that the statement names.
+///
+/// `template` is the subject without its key, like `fluxgate.v1.policy.{key}.decision`.
+#[must_use]
+pub fn send_span(template: &str, traceparent: &str) -> Span {
+    let span = tracing::info_span!(
+        "send",
+        otel.name = format!("send {template}"),
+        otel.kind = "producer",
+        messaging.system = "nats",
+        messaging.operation.type = "send",
+        messaging.destination.template = template,
+        fluxgate.sequence = tracing::field::Empty,
+    );
+    below(&span, traceparent);
+    span
+}
+
+/// Puts a new span below the remote one, unless the current span is in the same trace.
+fn below(span: &Span, traceparent: &str) {
+    let here = current_traceparent();
+    let trace = |text: &str| text.get(3..35).map(str::to_owned);
+    if here.as_deref().and_then(trace) == trace(traceparent) {
+        return;
+    }
+    if let Err(error) = remote_parent(span, traceparent) {
+        tracing::debug!(error = %error, "trace context of a statement is not used");
+    }
+}
+
 /// Puts a span that has not been entered yet below the parent that a message or call names. Without
 /// telemetry this does nothing.
 ///

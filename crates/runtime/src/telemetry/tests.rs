@@ -135,3 +135,24 @@ async fn what_cannot_be_used_is_refused() {
         Err(TelemetryError::Exporter { .. })
     ));
 }
+
+#[test]
+fn work_hangs_below_the_current_span_of_its_trace_else_below_the_root() {
+    let other = TraceId([9; 16]);
+    let spans = spans_of(|| {
+        let work = work_span(TRACE, "verify");
+        work.in_scope(|| {
+            send_span("fluxgate.v1.x.{key}.y", &TRACE.traceparent()).in_scope(|| {});
+            send_span("fluxgate.v1.z.{key}.w", &other.traceparent()).in_scope(|| {});
+        });
+    });
+    let by_name = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    let (work, own) = (by_name("verify"), by_name("send fluxgate.v1.x.{key}.y"));
+    assert_eq!(work.span_context.trace_id().to_string(), TRACE.to_string());
+    assert_eq!(work.parent_span_id.to_string(), TRACE.root_span().to_string());
+    assert_eq!(own.parent_span_id, work.span_context.span_id());
+    assert_eq!(own.span_kind, opentelemetry::trace::SpanKind::Producer);
+    let foreign = by_name("send fluxgate.v1.z.{key}.w");
+    assert_eq!(foreign.span_context.trace_id().to_string(), other.to_string());
+    assert_eq!(foreign.parent_span_id.to_string(), other.root_span().to_string());
+}

@@ -15,5 +15,5 @@ pub mod reducer;
 pub mod strategy;
 
 pub use fleet::Fleet;
-pub use reducer::{Plan, Step, Wait, World, plan};
+pub use reducer::{GateLine, Gates, Plan, Step, Wait, World, gates, plan};
 pub use strategy::Strategy;

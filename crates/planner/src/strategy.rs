@@ -2,15 +2,15 @@
 //! and for how long a wave must stay healthy before the next one.
 //!
 //! Fields of the target format (`strategy-default.yaml` of the design) that this version does not implement
-//! are refused. Deliberately not here: whether a release may run (`policy`), and the course of a rollout
+//! are refused. What each field does to a rollout: `docs/rollout-semantics.md`. Deliberately not here: whether a release may run (`policy`), and the course of a rollout
 //! ([`crate::reducer`]), which works on the snapshot taken when it began.
 
 use std::collections::BTreeMap;
 
-use domain::rollout::{StrategyId, WaveSnapshot};
-use domain::{ClusterMember, ClusterName, Digest};
+use domain::rollout::{StrategyId, Superseding, WaveSnapshot};
+use domain::{ClusterMember, ClusterName};
 use jiff::SignedDuration;
-use policy::load::{Document, LoadError};
+use policy::load::{Document, LoadError, in_order};
 
 mod raw;
 #[cfg(test)]
@@ -25,8 +25,8 @@ pub const STABLE_FOR: SignedDuration = SignedDuration::from_secs(60);
 /// `health.successDeadline` when nothing is said: helm-controller alone may drain for 10 min.
 pub const SUCCESS_DEADLINE: SignedDuration = SignedDuration::from_mins(30);
 
-/// A strategy. The values that only one word exists for (`unlabelled: Ignore`, `inconclusive: Stop`,
-/// `onBreach: Halt`, `failureBudget: 0`) are what the reducer does, and are not kept.
+/// A strategy. The values that only one word exists for (`inconclusive: Stop`, `onBreach: Halt`) are what the
+/// reducer does, and are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strategy {
     /// Its name, and the digest of its text.
@@ -37,6 +37,14 @@ pub struct Strategy {
     pub stable_for: SignedDuration,
     /// How long after the writing a cluster may take to get there.
     pub success_deadline: SignedDuration,
+    /// Failed clusters that are tolerated in all waves together; `None`: each wave's own budget alone counts.
+    pub failure_budget: Option<Budget>,
+    /// Silent clusters that are tolerated in opened waves; `None`: silence never halts, it waits.
+    pub unreachable_budget: Option<Budget>,
+    /// What becomes of a rollout when a newer release is allowed.
+    pub superseding: Superseding,
+    /// Whether the file says that clusters in no wave are left alone. They are in any case.
+    pub ignores_unlabelled: bool,
 }
 
 /// A wave: clusters that are upgraded together.
@@ -52,8 +60,21 @@ pub struct Wave {
     pub min_clusters: u32,
     /// How many may be in work at once.
     pub max_concurrency: Concurrency,
-    /// How long the whole wave must stay healthy.
-    pub bake: SignedDuration,
+    /// Failed clusters that are tolerated; one more halts the rollout.
+    pub failure_budget: Budget,
+    /// What the wave must have shown before the next one is opened.
+    pub bake: Bake,
+}
+
+/// What a wave must have shown before the next one is opened: all three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bake {
+    /// How long the wave must stay healthy after its last cluster was upgraded.
+    pub duration: SignedDuration,
+    /// How many of its clusters must run the release and be healthy at the end.
+    pub clusters: u32,
+    /// How many reconciliations by Flux must have been seen on them since their upgrades.
+    pub reconciles: u64,
 }
 
 /// How many clusters of a wave may be in work at once.
@@ -62,6 +83,15 @@ pub enum Concurrency {
     /// So many; at least 1.
     Count(u32),
     /// So many of a hundred, 1 to 100; rounded down, at least one cluster.
+    Percent(u32),
+}
+
+/// How many clusters may be lost before a rollout halts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// So many.
+    Count(u32),
+    /// So many of a hundred, 0 to 100; rounded down, so that 2% of 49 clusters is none.
     Percent(u32),
 }
 
@@ -90,6 +120,19 @@ pub enum SnapshotError {
         /// How many it must have.
         wanted: u32,
     },
+    /// A wave's bake demands more clusters than it has: it could never bake.
+    #[error(
+        "the bake of wave {wave} wants {wanted} healthy clusters, the wave has {found}; label more, or lower \
+         bake.clusters"
+    )]
+    BakeTooMany {
+        /// The wave.
+        wave: String,
+        /// How many clusters it has.
+        found: u32,
+        /// How many its bake demands.
+        wanted: u32,
+    },
 }
 
 impl SnapshotError {
@@ -100,29 +143,61 @@ impl SnapshotError {
     }
 }
 
+/// The JSON Schema of a strategy's file.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(raw::File)
+}
+
 impl Strategy {
     /// Reads a strategy; `file_name` stands in errors alone.
     ///
     /// # Errors
-    /// If the text is no strategy, or says something that this version does not implement.
+    /// The first thing that is wrong, as [`Strategy::read`] finds it.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, LoadError> {
         let document = Document::new(file_name, text);
-        let raw: raw::File = document.read()?;
-        document.exactly("apiVersion", &raw.api_version, API_VERSION)?;
-        document.exactly("kind", &raw.kind, KIND)?;
-        let name = document.name("metadata.name", &raw.metadata.name)?;
-        let (stable_for, success_deadline) = raw.spec.health(&document)?;
-        let waves = raw.spec.waves(&document)?;
-        let id = StrategyId {
-            name,
-            digest: Digest::of(text.as_bytes()),
-        };
-        Ok(Self {
-            id,
-            waves,
-            stable_for,
-            success_deadline,
-        })
+        Self::read(&document).map_err(|findings| document.first(findings))
+    }
+
+    /// Reads a strategy.
+    ///
+    /// # Errors
+    /// If the text is no strategy, or says something that this version does not implement: everything that is
+    /// wrong, at least one thing.
+    pub fn read(document: &Document<'_>) -> Result<Self, Vec<LoadError>> {
+        let raw: raw::File = document.read().map_err(|error| vec![error])?;
+        let mut findings = Vec::new();
+        let mut note = |error| findings.push(error);
+        let head = [
+            document.exactly("apiVersion", &raw.api_version, API_VERSION),
+            document.exactly("kind", &raw.kind, KIND),
+        ];
+        head.into_iter().filter_map(Result::err).for_each(&mut note);
+        let name = document.name("metadata.name", &raw.metadata.name);
+        let name = name.map_err(&mut note).unwrap_or_default();
+        let health = raw.spec.health(document).map_err(&mut note);
+        let overall = raw.spec.overall(document).map_err(&mut note);
+        let superseding = raw.spec.superseding();
+        let ignores_unlabelled = raw.spec.ignores_unlabelled();
+        let waves = raw.spec.waves(document, &mut findings);
+        match (health, overall) {
+            (Ok((stable_for, success_deadline)), Ok((failure_budget, unreachable_budget)))
+                if findings.is_empty() =>
+            {
+                let digest = document.digest();
+                Ok(Self {
+                    id: StrategyId { name, digest },
+                    waves,
+                    stable_for,
+                    success_deadline,
+                    failure_budget,
+                    unreachable_budget,
+                    superseding,
+                    ignores_unlabelled,
+                })
+            }
+            _ => Err(in_order(findings)),
+        }
     }
 
     /// The wave that selects this cluster; the first, where two do. Clusters in no wave are never touched.
@@ -131,10 +206,11 @@ impl Strategy {
         self.waves.iter().find(|wave| wave.selects(member))
     }
 
-    /// The waves with their clusters, as they are now.
+    /// The waves with their clusters, as they are now. The clusters of a wave are begun in the order of their
+    /// names.
     ///
     /// # Errors
-    /// If two waves select one cluster, or a wave has too few.
+    /// If two waves select one cluster, or a wave has too few clusters for itself or for its bake.
     pub fn snapshot(&self, members: &[ClusterMember]) -> Result<Vec<WaveSnapshot>, SnapshotError> {
         let members: Vec<&ClusterMember> = members.iter().filter(|member| !member.removed).collect();
         for member in &members {
@@ -175,12 +251,23 @@ impl Wave {
                 wanted: self.min_clusters,
             });
         }
+        if found < self.bake.clusters {
+            return Err(SnapshotError::BakeTooMany {
+                wave: self.name.clone(),
+                found,
+                wanted: self.bake.clusters,
+            });
+        }
         Ok(WaveSnapshot {
             name: self.name.clone(),
             policy: self.policy.clone(),
             clusters,
             max_concurrency: self.max_concurrency.of(found),
-            bake: self.bake,
+            bake: self.bake.duration,
+            bake_clusters: self.bake.clusters,
+            bake_reconciles: self.bake.reconciles,
+            failure_budget: self.failure_budget.of(found),
+            min_clusters: self.min_clusters,
         })
     }
 }
@@ -191,10 +278,23 @@ impl Concurrency {
     pub fn of(self, clusters: u32) -> u32 {
         match self {
             Self::Count(count) => count.max(1),
-            Self::Percent(percent) => {
-                let share = u64::from(clusters) * u64::from(percent) / 100;
-                u32::try_from(share).unwrap_or(u32::MAX).max(1)
-            }
+            Self::Percent(percent) => share(clusters, percent).max(1),
         }
     }
+}
+
+impl Budget {
+    /// How many of so many clusters; none is a budget too.
+    #[must_use]
+    pub fn of(self, clusters: u32) -> u32 {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => share(clusters, percent),
+        }
+    }
+}
+
+/// So many of a hundred, rounded down.
+fn share(clusters: u32, percent: u32) -> u32 {
+    u32::try_from(u64::from(clusters) * u64::from(percent) / 100).unwrap_or(u32::MAX)
 }

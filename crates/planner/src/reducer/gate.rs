@@ -13,6 +13,8 @@ use super::{AssignmentView, ResultKind};
 pub(super) enum Gate {
     /// It runs the target, or something newer.
     AtTarget,
+    /// A person has stopped it.
+    Stopped { hold: bool, detail: String },
     /// Nothing is known about it.
     Agent,
     /// It is not allowed.
@@ -49,13 +51,25 @@ impl WaveView<'_> {
 
     /// How far a cluster is from being written to.
     pub(super) fn gate(&self, member: &ClusterMember) -> Gate {
-        let Some(facts) = self.world.facts.get(&member.cluster) else {
-            return Gate::Agent;
-        };
-        let target = self.rollout.target();
-        if facts.is_at(target) {
+        let facts = self.world.facts.get(&member.cluster);
+        if facts.is_some_and(|facts| facts.is_at(self.rollout.target())) {
             return Gate::AtTarget;
         }
+        let (wave, rollout) = (Some(self.wave.name.as_str()), Some(self.rollout.key()));
+        if let Some(stops) = self.world.stops_of(member, wave, rollout) {
+            return Gate::Stopped {
+                hold: stops.hold(),
+                detail: stops.text(),
+            };
+        }
+        match facts {
+            Some(facts) => self.of_facts(member, facts),
+            None => Gate::Agent,
+        }
+    }
+
+    fn of_facts(&self, member: &ClusterMember, facts: &FactsView) -> Gate {
+        let target = self.rollout.target();
         let Some(baseline) = &facts.baseline else {
             let detail = "what runs is not mapped to verified images yet".to_owned();
             return Gate::Decision {
@@ -86,42 +100,12 @@ impl WaveView<'_> {
     }
 
     fn not_allowed(&self, baseline: &BaselineKey) -> Gate {
-        let (policy, target, now) = (&self.wave.policy, self.rollout.target(), self.world.now);
-        let newest = self
-            .world
-            .decisions(target, policy, baseline)
-            .find(|d| d.valid_allow(now).is_none());
-        let Some(decision) = newest else {
-            let detail = format!(
-                "policy {policy} has not decided about {} on {baseline}",
-                target.version
-            );
-            return Gate::Decision {
-                reason: Reason::WaitingForDecision,
-                detail,
-                until: None,
-            };
-        };
-        match decision.outcome {
-            Outcome::Allow => {
-                let detail = format!("the ALLOW of policy {policy} is no longer valid");
-                Gate::Decision {
-                    reason: Reason::DecisionExpired,
-                    detail,
-                    until: None,
-                }
-            }
-            outcome @ (Outcome::Wait | Outcome::NeedsApproval | Outcome::Deny) => {
-                let detail = format!(
-                    "policy {policy} says {outcome} about {} on {baseline}",
-                    target.version
-                );
-                Gate::Decision {
-                    reason: decision.reason,
-                    detail,
-                    until: decision.wait_until,
-                }
-            }
+        let (reason, detail, until) =
+            objection(self.world, self.rollout.target(), &self.wave.policy, baseline);
+        Gate::Decision {
+            reason,
+            detail,
+            until,
         }
     }
 
@@ -170,6 +154,33 @@ impl WaveView<'_> {
     }
 }
 
+/// Why a policy does not allow a release on a baseline, and when it may.
+pub(super) fn objection(
+    world: &Known<'_>,
+    target: &ReleaseKey,
+    policy: &str,
+    baseline: &BaselineKey,
+) -> (Reason, String, Option<Timestamp>) {
+    let version = &target.version;
+    let newest = world
+        .decisions(target, policy, baseline)
+        .find(|decision| decision.valid_allow(world.now).is_none());
+    let Some(decision) = newest else {
+        let detail = format!("policy {policy} has not decided about {version} on {baseline}");
+        return (Reason::WaitingForDecision, detail, None);
+    };
+    match decision.outcome {
+        Outcome::Allow => {
+            let detail = format!("the ALLOW of policy {policy} is no longer valid");
+            (Reason::DecisionExpired, detail, None)
+        }
+        outcome @ (Outcome::Wait | Outcome::NeedsApproval | Outcome::Deny) => {
+            let detail = format!("policy {policy} says {outcome} about {version} on {baseline}");
+            (decision.reason, detail, decision.wait_until)
+        }
+    }
+}
+
 fn outcome_of(task: &AssignmentView) -> (Reason, String) {
     let epoch = task.epoch;
     if let Some(reason) = task.reports.refused {
@@ -198,7 +209,7 @@ impl AssignmentView {
     /// Whether this baseline had its dry run, or an upgrade from it was stopped: either way there is
     /// nothing new to learn from another dry run. Of one that the agent had declined nothing is known.
     fn was_tried(&self, baseline: &BaselineKey) -> bool {
-        let stopped = self.action == Action::Stop && !self.reports.declined;
+        let stopped = self.action == Action::Stop && self.reports.declined.is_none();
         self.baseline == *baseline && (self.mode == Mode::Observe || stopped)
     }
 }

@@ -1,8 +1,9 @@
-//! How one cluster of an opened wave stands.
+//! How the clusters of an opened wave stand.
 
 use domain::{Action, ClusterName, Health, Mode, Reason};
 use jiff::Timestamp;
 
+use super::gate::WaveView;
 use super::world::{Known, RolloutView};
 use super::{AssignmentView, ResultKind, stops};
 
@@ -13,7 +14,7 @@ pub(super) enum Standing {
     Gone,
     /// It runs the target and is well, since then.
     Done { since: Timestamp },
-    /// It went wrong: the rollout ends.
+    /// It went wrong: left behind within the budgets, beyond them the rollout ends.
     Failed { reason: Reason, detail: String },
     /// It may be writing.
     InWork,
@@ -23,17 +24,53 @@ pub(super) enum Standing {
     Unsettled { reason: Reason, detail: String },
     /// Its own agent does not let fluxgate write; asked again when the assignment has ended.
     Capped { until: Timestamp },
+    /// A person holds it, and nothing is going on there: its wave goes on without it.
+    Held { detail: String },
     /// Nothing was begun.
     Pending,
 }
 
+/// One cluster of an opened wave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Look<'w> {
+    pub(super) cluster: &'w ClusterName,
+    pub(super) standing: Standing,
+    /// A person holds it, whatever was done there.
+    pub(super) held: bool,
+    /// Its agent was silent for so long that it counts as lost. One that is held may be silent.
+    pub(super) lost: bool,
+    /// It runs something newer than the target: there is nothing to do, and it proves nothing about the target.
+    pub(super) newer: bool,
+}
+
+/// How every cluster of a wave that was opened at `opened` stands. Those that left the fleet are not there.
+pub(super) fn survey(view: WaveView<'_>, opened: Timestamp) -> Vec<Look<'_>> {
+    let looks = view
+        .wave
+        .clusters
+        .iter()
+        .map(|cluster| look(view, cluster, opened));
+    looks.filter(|look| look.standing != Standing::Gone).collect()
+}
+
+/// How one cluster of a wave that was opened at `opened` stands.
+pub(super) fn look<'w>(view: WaveView<'_>, cluster: &'w ClusterName, opened: Timestamp) -> Look<'w> {
+    let standing = standing(view.world, view.rollout, cluster, opened);
+    let held = view.world.held(cluster).is_some();
+    let lost = !standing.failed() && view.world.lost(cluster, opened);
+    let facts = view.world.facts.get(cluster);
+    let version = facts.and_then(|facts| facts.version.as_ref());
+    Look {
+        cluster,
+        standing,
+        held,
+        lost,
+        newer: version.is_some_and(|version| *version > view.rollout.target().version),
+    }
+}
+
 /// Judges a cluster of a wave that was opened at `opened`.
-pub(super) fn standing(
-    world: &Known<'_>,
-    rollout: &RolloutView,
-    cluster: &ClusterName,
-    opened: Timestamp,
-) -> Standing {
+fn standing(world: &Known<'_>, rollout: &RolloutView, cluster: &ClusterName, opened: Timestamp) -> Standing {
     if world.member(cluster).is_none() {
         return Standing::Gone;
     }
@@ -46,9 +83,18 @@ pub(super) fn standing(
         .get(cluster)
         .is_some_and(|facts| facts.is_at(rollout.target()))
     {
-        return at_target(world, cluster, opened);
+        let there = at_target(world, cluster, opened);
+        if there.done().is_some() || there.failed() {
+            return there;
+        }
+        return held(world, cluster).unwrap_or(there);
     }
-    Standing::Pending
+    held(world, cluster).unwrap_or(Standing::Pending)
+}
+
+fn held(world: &Known<'_>, cluster: &ClusterName) -> Option<Standing> {
+    let stops = world.held(cluster)?;
+    Some(Standing::Held { detail: stops.text() })
 }
 
 /// What the newest assignment says, if it says anything.
@@ -66,37 +112,41 @@ fn of_task(
         .reports
         .result
         .filter(|result| ours || (theirs && result.at > opened));
-    match result.map(|result| (result.kind, result.at)) {
-        Some((ResultKind::Finished(Health::Healthy), at)) => return Some(since_done(world, cluster, at)),
-        Some((ResultKind::Finished(health @ (Health::Unhealthy | Health::Inconclusive)), _)) => {
-            let detail = format!("epoch {} ended {health}", task.epoch);
-            return Some(Standing::Failed {
-                reason: Reason::ClusterUnhealthy,
-                detail,
-            });
+    if let Some(result) = result {
+        match result.kind {
+            ResultKind::Finished(Health::Healthy) => return Some(since_done(world, cluster, result.at)),
+            ResultKind::Finished(Health::Unhealthy | Health::Inconclusive) => return failed(task),
+            ResultKind::WouldUpgrade => return capped(world, cluster, task),
         }
-        Some((ResultKind::WouldUpgrade, _)) => return capped(world, cluster, task),
-        None => {}
     }
-    match task.reports.refused.filter(|_| ours) {
-        // Nothing is wrong with the release: the operator of the cluster has not given leave.
-        Some(Reason::ModeObserve) => return capped(world, cluster, task),
-        Some(reason) => {
-            let detail = format!("epoch {} was refused: {reason}", task.epoch);
-            return Some(Standing::Failed {
-                reason: Reason::ClusterRefused,
-                detail,
-            });
-        }
-        None => {}
-    }
-    if !task.in_work(world.now) {
-        return None;
-    }
-    Some(match task.action {
+    // What was accepted after all is going on, whatever was said before.
+    let going_on = || match task.action {
         Action::Upgrade => Standing::InWork,
         Action::Stop => Standing::Stopping,
-    })
+    };
+    if task.reports.accepted && task.in_work(world.now) {
+        // One that was refused first is not asked again: it goes on by itself.
+        return Some(if task.failure().is_some() {
+            Standing::InWork
+        } else {
+            going_on()
+        });
+    }
+    if ours {
+        if let Some(failed) = failed(task) {
+            return Some(failed);
+        }
+        if task.reports.refused.is_some() {
+            // Nothing is wrong with the release: the operator of the cluster has not given leave.
+            return capped(world, cluster, task);
+        }
+    }
+    task.in_work(world.now).then(going_on)
+}
+
+fn failed(task: &AssignmentView) -> Option<Standing> {
+    let (reason, detail) = task.failure()?;
+    Some(Standing::Failed { reason, detail })
 }
 
 /// It stays with the agent until it ends, unless it is taken back.
@@ -172,5 +222,73 @@ fn at_target(world: &Known<'_>, cluster: &ClusterName, opened: Timestamp) -> Sta
             Reason::WaitingForAgent,
             "it runs the target and its agent is silent",
         ),
+    }
+}
+
+impl Standing {
+    /// Since when it is done, if it is.
+    pub(super) const fn done(&self) -> Option<Timestamp> {
+        match self {
+            Self::Done { since } => Some(*since),
+            Self::Gone
+            | Self::Failed { .. }
+            | Self::InWork
+            | Self::Stopping
+            | Self::Unsettled { .. }
+            | Self::Capped { .. }
+            | Self::Held { .. }
+            | Self::Pending => None,
+        }
+    }
+
+    /// Whether it may be writing: it holds a place.
+    pub(super) const fn in_work(&self) -> bool {
+        match self {
+            Self::InWork | Self::Stopping => true,
+            Self::Gone
+            | Self::Done { .. }
+            | Self::Failed { .. }
+            | Self::Unsettled { .. }
+            | Self::Capped { .. }
+            | Self::Held { .. }
+            | Self::Pending => false,
+        }
+    }
+
+    pub(super) const fn failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+}
+
+/// Clusters that the wave goes on without.
+pub(super) fn left_behind(view: WaveView<'_>, look: &Look<'_>) -> Option<(Reason, String)> {
+    match &look.standing {
+        Standing::Held { detail } => Some((Reason::Stopped, detail.clone())),
+        Standing::Failed { reason, detail } => {
+            let budget = view.wave.failure_budget;
+            let detail = format!(
+                "left behind: {detail} (tolerated in wave {}: {budget})",
+                view.wave.name
+            );
+            Some((*reason, detail))
+        }
+        Standing::Gone
+        | Standing::Done { .. }
+        | Standing::InWork
+        | Standing::Stopping
+        | Standing::Unsettled { .. }
+        | Standing::Capped { .. }
+        | Standing::Pending => {
+            if !look.lost {
+                return None;
+            }
+            if look.held {
+                let detail = "it is held and its agent is silent; what it may have begun goes on";
+                return Some((Reason::Stopped, detail.to_owned()));
+            }
+            let budget = view.rollout.started.unreachable_budget?;
+            let detail = format!("left behind: its agent is silent (tolerated: {budget})");
+            Some((Reason::ClusterUnreachable, detail))
+        }
     }
 }

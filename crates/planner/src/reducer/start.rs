@@ -1,51 +1,108 @@
 //! Which rollout begins, while none is active.
 
-use domain::rollout::{RolloutEnd, RolloutStarted};
-use domain::{ClusterMember, Health, Outcome, Reason, ReleaseKey, RolloutKey};
+use domain::rollout::{RolloutEnd, RolloutStarted, WaveSnapshot};
+use domain::{
+    BaselineKey, ClusterMember, ClusterName, Health, Outcome, Reason, ReleaseKey, RolloutKey, Version,
+};
+use jiff::Timestamp;
 
 use super::steps::{Plan, Scope, Step};
 use super::world::{DecisionView, FactsView, Known};
-use super::{AssignmentView, ResultKind};
+use super::{AssignmentView, ResultKind, stopped};
+use crate::strategy::Wave;
 
 pub(super) fn plan(world: &Known<'_>, plan: &mut Plan) {
     let Some(release) = candidate(world) else {
         return nothing_to_start(world, plan);
     };
-    let previous = world.previous(&release.version);
-    if let Some(previous) = previous.filter(|previous| previous.end == RolloutEnd::Halted) {
-        let halted = RolloutKey {
-            version: release.version.clone(),
-            ordinal: previous.ordinal,
-        };
-        if !world.restarts.contains(&halted) {
-            let detail = format!("{halted} was halted; this version is not begun again, a newer one is");
-            return plan.wait(Scope::Rollout, Reason::ClusterUnhealthy, detail);
-        }
-    }
-    if !world.ledger_ok {
-        let detail = format!("no rollout to {} begins", release.version);
-        return plan.wait(Scope::Rollout, Reason::LedgerUnconfirmed, detail);
-    }
-    match world.strategy.snapshot(world.members) {
-        Ok(waves) => plan.steps.push(Step::Start(RolloutStarted {
-            rollout: RolloutKey {
-                version: release.version.clone(),
-                ordinal: previous.map_or(1, |previous| previous.ordinal.saturating_add(1)),
-            },
-            release,
-            strategy: world.strategy.id.clone(),
-            waves,
-        })),
-        Err(error) => plan.wait(Scope::Rollout, Reason::FleetUnfit, error.to_string()),
+    match obstacle(world, &release) {
+        Ok(waves) => plan.steps.push(Step::Start(started(world, release, waves))),
+        Err((reason, detail)) => plan.wait(Scope::Rollout, reason, detail),
     }
 }
 
-/// The highest release that is allowed for a cluster below it.
+/// What keeps a rollout to this release from beginning; the waves that it would have where nothing does.
+pub(super) fn obstacle(
+    world: &Known<'_>,
+    release: &ReleaseKey,
+) -> Result<Vec<WaveSnapshot>, (Reason, String)> {
+    let version = &release.version;
+    let halted = world
+        .previous(version)
+        .filter(|last| last.end == RolloutEnd::Halted);
+    if let Some(last) = halted {
+        let halted = RolloutKey {
+            version: version.clone(),
+            ordinal: last.ordinal,
+        };
+        if !world.restarts.contains(&halted) {
+            let detail = format!(
+                "{halted} was halted: it is begun again when a person retries it, a newer version by itself"
+            );
+            return Err((Reason::ClusterUnhealthy, detail));
+        }
+    }
+    if let Some(stops) = world.stops_of_fleet() {
+        return Err((Reason::Stopped, stops.text()));
+    }
+    if !world.ledger_ok {
+        return Err((
+            Reason::LedgerUnconfirmed,
+            format!("no rollout to {version} begins"),
+        ));
+    }
+    let waves = world.strategy.snapshot(world.members);
+    let waves = waves.map_err(|error| (Reason::FleetUnfit, error.to_string()))?;
+    match unproved(world, version, &waves) {
+        Some(detail) => Err((Reason::FleetUnfit, detail)),
+        None => Ok(waves),
+    }
+}
+
+/// The first wave that has clusters must be able to prove the release: those that run something newer can't.
+fn unproved(world: &Known<'_>, version: &Version, waves: &[WaveSnapshot]) -> Option<String> {
+    let wave = waves.iter().find(|wave| !wave.clusters.is_empty())?;
+    let newer = |cluster: &&ClusterName| {
+        let runs = world.facts.get(*cluster).and_then(|facts| facts.version.as_ref());
+        runs.is_some_and(|runs| runs > version)
+    };
+    let left = wave.clusters.len() - wave.clusters.iter().filter(newer).count();
+    let (name, wanted) = (&wave.name, wave.bake_clusters.max(1));
+    (left < usize::try_from(wanted).unwrap_or(usize::MAX)).then(|| {
+        format!(
+            "clusters of wave {name} that can prove {version}: {left}, wanted by its bake: {wanted}; the others run \
+             something newer"
+        )
+    })
+}
+
+fn started(world: &Known<'_>, release: ReleaseKey, waves: Vec<WaveSnapshot>) -> RolloutStarted {
+    let previous = world.previous(&release.version);
+    let clusters = waves.iter().map(|wave| wave.clusters.len()).sum::<usize>();
+    let clusters = u32::try_from(clusters).unwrap_or(u32::MAX);
+    let strategy = world.strategy;
+    RolloutStarted {
+        rollout: RolloutKey {
+            version: release.version.clone(),
+            ordinal: previous.map_or(1, |previous| previous.ordinal.saturating_add(1)),
+        },
+        release,
+        strategy: strategy.id.clone(),
+        waves,
+        failure_budget: strategy.failure_budget.map(|budget| budget.of(clusters)),
+        unreachable_budget: strategy.unreachable_budget.map(|budget| budget.of(clusters)),
+        superseding: strategy.superseding,
+    }
+}
+
+/// The highest release that is allowed, and not recalled, for a cluster below it that can be begun: it is not
+/// stopped, its agent is there, and an earlier rollout to this release has not left it behind as failed.
 pub(super) fn candidate(world: &Known<'_>) -> Option<ReleaseKey> {
     let allows = world
         .decisions
         .iter()
-        .filter(|decision| decision.valid_allow(world.now).is_some());
+        .filter(|decision| decision.valid_allow(world.now).is_some())
+        .filter(|decision| world.recall(&decision.release.version).is_none());
     let wanted = allows.filter(|decision| world.members.iter().any(|member| wants(world, member, decision)));
     wanted.map(|decision| &decision.release).max().cloned()
 }
@@ -69,20 +126,34 @@ fn wants(world: &Known<'_>, member: &ClusterMember, decision: &DecisionView) -> 
             .as_ref()
             .is_some_and(|version| *version < release.version)
         && world.allowed(release, &wave.policy, &decision.baseline).is_some()
-        && !world
+        && world.fresh_heartbeat(&member.cluster).is_some()
+        && world.stops_of_candidate(member, &wave.name).is_none()
+        && world
             .assignments
             .get(&member.cluster)
-            .is_some_and(|task| task.overtakes(facts, release))
+            .is_none_or(|task| !task.overtakes(facts, release) && failed_at(world, task, release).is_none())
+}
+
+/// How the newest attempt to bring a cluster to this release or a newer one failed, unless a person asked for
+/// another one.
+pub(super) fn failed_at(
+    world: &Known<'_>,
+    task: &AssignmentView,
+    release: &ReleaseKey,
+) -> Option<(Reason, String)> {
+    let again = task.target.version < release.version || world.restarts.contains(&task.rollout);
+    task.failure().filter(|_| !again)
 }
 
 impl AssignmentView {
-    /// Whether these facts are older than our own upgrade to the release: the agent has not looked again.
+    /// Whether these facts are older than our own upgrade to the release or a newer one: the agent has not
+    /// looked again.
     fn overtakes(&self, facts: &FactsView, release: &ReleaseKey) -> bool {
         let healthy = self
             .reports
             .result
             .filter(|r| r.kind == ResultKind::Finished(Health::Healthy));
-        self.target == *release && healthy.is_some_and(|result| facts.observed <= result.at)
+        self.target >= *release && healthy.is_some_and(|result| facts.observed <= result.at)
     }
 }
 
@@ -92,35 +163,70 @@ fn nothing_to_start(world: &Known<'_>, plan: &mut Plan) {
         let Some(wave) = world.strategy.wave_of(member) else {
             continue;
         };
-        let scope = Scope::Cluster(member.cluster.clone());
-        let Some(facts) = world.facts.get(&member.cluster) else {
-            plan.wait(scope, Reason::WaitingForAgent, "the agent has sent no facts yet");
-            continue;
-        };
-        let Some(baseline) = &facts.baseline else {
-            let detail = "what runs is not mapped to verified images yet";
-            plan.wait(scope, Reason::WaitingForDecision, detail);
-            continue;
-        };
-        let about = |d: &&DecisionView| {
-            d.policy == wave.policy && d.baseline == *baseline && !facts.is_at(&d.release)
-        };
-        let highest = world
-            .decisions
-            .iter()
-            .filter(about)
-            .max_by(|a, b| a.release.cmp(&b.release));
-        let Some(decision) = highest else { continue };
-        let detail = format!(
-            "policy {} says {} about {}",
-            wave.policy, decision.outcome, decision.release.version
-        );
-        match decision.outcome {
-            Outcome::Allow if decision.valid_allow(world.now).is_some() => {}
-            Outcome::Allow => plan.wait(scope, Reason::DecisionExpired, detail),
-            Outcome::Wait | Outcome::NeedsApproval | Outcome::Deny => {
-                plan.wait_until(scope, decision.reason, detail, decision.wait_until);
-            }
+        if let Some((reason, detail, until)) = why_not(world, member, wave) {
+            plan.wait_until(Scope::Cluster(member.cluster.clone()), reason, detail, until);
         }
     }
+}
+
+/// Why nothing higher is begun for a cluster; `None` where there is nothing higher.
+fn why_not(
+    world: &Known<'_>,
+    member: &ClusterMember,
+    wave: &Wave,
+) -> Option<(Reason, String, Option<Timestamp>)> {
+    let Some(facts) = world.facts.get(&member.cluster) else {
+        return Some((
+            Reason::WaitingForAgent,
+            "the agent has sent no facts yet".to_owned(),
+            None,
+        ));
+    };
+    let Some(baseline) = &facts.baseline else {
+        let detail = "what runs is not mapped to verified images yet".to_owned();
+        return Some((Reason::WaitingForDecision, detail, None));
+    };
+    let decision = highest(world, facts, baseline, &wave.policy)?;
+    let version = &decision.release.version;
+    let said = format!("policy {} says {} about {version}", wave.policy, decision.outcome);
+    match decision.outcome {
+        Outcome::Allow if decision.valid_allow(world.now).is_some() => {}
+        Outcome::Allow => return Some((Reason::DecisionExpired, said, None)),
+        Outcome::Wait | Outcome::NeedsApproval | Outcome::Deny => {
+            return Some((decision.reason, said, decision.wait_until));
+        }
+    }
+    if facts.version.is_none() {
+        let detail = "what runs is no single known version".to_owned();
+        return Some((Reason::BaselineVersionUnknown, detail, None));
+    }
+    if let Some(recall) = world.recall(version) {
+        return Some((Reason::Stopped, stopped::text(recall), None));
+    }
+    if let Some(stops) = world.stops_of_candidate(member, &wave.name) {
+        return Some((Reason::Stopped, stops.text(), None));
+    }
+    let task = world.assignments.get(&member.cluster);
+    if let Some((reason, detail)) = task.and_then(|task| failed_at(world, task, &decision.release)) {
+        let detail = format!("left behind: {detail}; a newer release is tried, this one is not");
+        return Some((reason, detail, None));
+    }
+    let silent = world.fresh_heartbeat(&member.cluster).is_none();
+    silent.then(|| {
+        let detail = "no heartbeat within the last five minutes".to_owned();
+        (Reason::WaitingForAgent, detail, None)
+    })
+}
+
+/// The newest decision about the highest release that is above what a cluster runs; a recalled one only where
+/// there is no other.
+pub(super) fn highest<'w>(
+    world: &'w Known<'_>,
+    facts: &FactsView,
+    baseline: &BaselineKey,
+    policy: &str,
+) -> Option<&'w DecisionView> {
+    let about = |d: &&DecisionView| d.policy == policy && d.baseline == *baseline && !facts.is_at(&d.release);
+    let rank = |d: &&DecisionView| (world.recall(&d.release.version).is_none(), d.release.clone());
+    world.decisions.iter().filter(about).max_by_key(rank)
 }

@@ -1,10 +1,10 @@
-//! Taking back what was asked but not begun: when the mode falls back to Observe, the ALLOW is gone, the
-//! cluster runs something else or left the fleet, or the rollout is over. What an agent has accepted goes on:
-//! half an upgrade is worse than a whole one, and the agent checks the mode itself.
+//! Taking back what was asked but not begun: when a person stopped it, the mode falls back to Observe, the ALLOW
+//! is gone, the cluster runs something else or left the fleet, or the rollout is over. What an agent has
+//! accepted goes on: half an upgrade is worse than a whole one, and the agent checks stops and mode itself.
 //!
 //! That an agent said no changes nothing: what lies there unexpired could be carried out when it looks again.
-//! While its rollout goes on, one whose agent is capped stays until it ends; a refusal for any other reason
-//! halts the rollout, and is taken back then.
+//! While its rollout goes on, one whose agent is capped stays until it ends. A refusal for any other reason is
+//! taken back at once; that it was a failure stays known ([`super::Reports::declined`]).
 
 use domain::{ClusterName, Mode, Reason};
 
@@ -32,32 +32,42 @@ pub(super) fn taken_back(
     cluster: &ClusterName,
     task: &AssignmentView,
 ) -> Option<(Reason, String)> {
-    (task.may_still_begin(world.now) && !halts(world, cluster, task))
+    task.may_still_begin(world.now)
         .then(|| objection(world, cluster, task))
         .flatten()
 }
 
-/// Whether it is a failure of the rollout that goes on: it is counted first.
-fn halts(world: &Known<'_>, cluster: &ClusterName, task: &AssignmentView) -> bool {
-    let counted = task
-        .reports
-        .refused
-        .is_some_and(|reason| reason != Reason::ModeObserve)
-        && task.reports.result.is_none();
-    let running = world
-        .active()
-        .is_some_and(|rollout| *rollout.key() == task.rollout);
-    counted && running && world.member(cluster).is_some()
-}
-
 /// Why an assignment that was not begun must not be.
 fn objection(world: &Known<'_>, cluster: &ClusterName, task: &AssignmentView) -> Option<(Reason, String)> {
-    let Some(rollout) = world.active().filter(|rollout| *rollout.key() == task.rollout) else {
+    let member = world.member(cluster);
+    let wave = world.wave_of(cluster);
+    let name = wave.map(|wave| wave.name.as_str());
+    if let Some(stops) = member.and_then(|member| world.stops_of(member, name, Some(&task.rollout))) {
+        return Some((Reason::Stopped, stops.text()));
+    }
+    if world
+        .active()
+        .is_none_or(|rollout| *rollout.key() != task.rollout)
+    {
         return Some((Reason::Stopped, format!("rollout {} is not active", task.rollout)));
-    };
-    let (Some(member), Some(wave)) = (world.member(cluster), rollout.wave_of(cluster)) else {
+    }
+    let (Some(member), Some(wave)) = (member, wave) else {
         return Some((Reason::Stopped, "the cluster has left the fleet".to_owned()));
     };
+    if let Some(reason) = task
+        .reports
+        .refused
+        .filter(|reason| *reason != Reason::ModeObserve)
+    {
+        let detail = format!("its agent refused it: {reason}");
+        // One that saw a stop that was lifted since is asked again.
+        let why = if reason == Reason::Stopped {
+            reason
+        } else {
+            Reason::ClusterRefused
+        };
+        return Some((why, detail));
+    }
     if world.mode(&wave.name, member) == Mode::Observe {
         return Some((Reason::ModeObserve, "the mode is Observe".to_owned()));
     }

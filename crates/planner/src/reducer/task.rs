@@ -47,8 +47,9 @@ pub struct Reports {
     pub result: Option<TaskResult>,
     /// The stop was acknowledged: nothing was begun, or nothing is going on any more.
     pub stopped: bool,
-    /// It was taken back after the agent had said no: nothing was begun then, so it holds no place.
-    pub declined: bool,
+    /// It was taken back after the agent had said no, for this reason: nothing was begun then, so it holds no
+    /// place. For its rollout it stays a failure, unless the reason is a mode or a stop.
+    pub declined: Option<Reason>,
 }
 
 /// How a task ended.
@@ -74,19 +75,19 @@ impl AssignmentView {
     #[must_use]
     pub fn next(previous: Option<&Self>, assignment: &Assignment) -> Self {
         let stops = assignment.action == Action::Stop;
-        let taken_back =
-            previous.filter(|previous| stops && previous.said_no() && previous.is_repeated_by(assignment));
+        let taken_back = previous
+            .filter(|previous| stops && previous.said_no().is_some() && previous.is_repeated_by(assignment));
         let continued = previous.filter(|previous| previous.is_continued_by(assignment));
         let reports = match (taken_back, continued) {
             // The no is answered by the stop. What else the agent says about the task still counts.
             (Some(previous), _) => Reports {
                 accepted: previous.reports.accepted,
                 applied: previous.reports.applied,
-                declined: true,
+                declined: previous.said_no(),
                 ..Reports::default()
             },
             (None, Some(previous)) => Reports {
-                declined: previous.reports.declined && stops,
+                declined: previous.reports.declined.filter(|_| stops),
                 ..previous.reports.clone()
             },
             (None, None) => Reports::default(),
@@ -145,7 +146,7 @@ impl AssignmentView {
             && reports.result.is_none()
             && reports.refused.is_none()
             && !reports.stopped
-            && (reports.accepted || (!reports.declined && now < self.expires))
+            && (reports.accepted || (reports.declined.is_none() && now < self.expires))
     }
 
     /// Whether the agent may still carry it out without having begun: also where it said no, since what kept
@@ -162,14 +163,33 @@ impl AssignmentView {
             && now < self.expires
     }
 
-    /// Whether the agent answered that it does not carry it out: a refusal, or a dry run in its place.
-    fn said_no(&self) -> bool {
-        let result = self.reports.result.map(|result| result.kind);
-        match result {
-            Some(ResultKind::WouldUpgrade) => true,
-            Some(ResultKind::Finished(_)) => false,
-            None => self.reports.refused.is_some(),
+    /// Why the agent answered that it does not carry it out: a refusal, or a dry run in its place.
+    fn said_no(&self) -> Option<Reason> {
+        match self.reports.result.map(|result| result.kind) {
+            Some(ResultKind::WouldUpgrade) => Some(Reason::ModeObserve),
+            Some(ResultKind::Finished(_)) => None,
+            None => self.reports.refused,
         }
+    }
+
+    /// What went wrong with it, if anything did: a bad result, or a refusal that no person asked for. That the
+    /// agent may not write, or saw a stop, says nothing about the release.
+    pub(super) fn failure(&self) -> Option<(Reason, String)> {
+        if self.mode != Mode::Enforce {
+            return None;
+        }
+        match self.reports.result.map(|result| result.kind) {
+            Some(ResultKind::Finished(health @ (Health::Unhealthy | Health::Inconclusive))) => {
+                let detail = format!("epoch {} ended {health}", self.epoch);
+                return Some((Reason::ClusterUnhealthy, detail));
+            }
+            Some(ResultKind::Finished(Health::Healthy) | ResultKind::WouldUpgrade) => return None,
+            None => {}
+        }
+        let refused = self.reports.refused.or(self.reports.declined);
+        let refused = refused.filter(|reason| !matches!(reason, Reason::ModeObserve | Reason::Stopped))?;
+        let detail = format!("epoch {} was refused: {refused}", self.task);
+        Some((Reason::ClusterRefused, detail))
     }
 
     /// Whether the next assignment asks for the same thing: a renewal, a stop, or a stop taken back before

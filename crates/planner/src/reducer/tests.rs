@@ -16,8 +16,14 @@ use super::*;
 use crate::Strategy;
 
 mod beginning;
+mod budgets;
 mod folding;
+mod gates;
 mod properties;
+mod scenarios;
+mod semantics;
+mod stops;
+mod superseding;
 mod tasks;
 mod waves;
 
@@ -41,10 +47,22 @@ struct Lab {
     rollout: Option<RolloutView>,
     previous: BTreeMap<Version, PreviousRollout>,
     restarts: BTreeSet<domain::RolloutKey>,
+    stops: Vec<domain::StopSetting>,
     assignments: BTreeMap<ClusterName, AssignmentView>,
     heartbeats: BTreeMap<ClusterName, Heartbeat>,
     health: BTreeMap<ClusterName, HealthReport>,
     ledger_ok: bool,
+    /// What each heartbeat says that Flux did.
+    reconciles: u64,
+    /// What stood on the log about tasks, in order.
+    log: Vec<Logged>,
+}
+
+/// An event about a task.
+#[derive(Debug, Clone)]
+enum Logged {
+    Assigned(ClusterName, Box<Assignment>),
+    Said(Report),
 }
 
 fn name(text: &str) -> ClusterName {
@@ -111,10 +129,13 @@ impl Lab {
             rollout: None,
             previous: BTreeMap::new(),
             restarts: BTreeSet::new(),
+            stops: Vec::new(),
             assignments: BTreeMap::new(),
             heartbeats: BTreeMap::new(),
             health: BTreeMap::new(),
             ledger_ok: true,
+            reconciles: 0,
+            log: Vec::new(),
             members,
         };
         for member in lab.members.clone() {
@@ -135,6 +156,7 @@ impl Lab {
             rollout: self.rollout.clone(),
             previous: self.previous.clone(),
             restarts: self.restarts.clone(),
+            stops: self.stops.clone(),
             assignments: self.assignments.clone(),
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
@@ -203,6 +225,7 @@ impl Lab {
             epoch,
             health,
             observations: 1,
+            reconciles: self.reconciles,
             alarm: None,
         };
         self.heartbeats.insert(cluster, heartbeat);
@@ -226,6 +249,39 @@ impl Lab {
         self.health.insert(name(cluster), report);
     }
 
+    /// A person stops a scope, or lifts its stop.
+    fn stop(&mut self, scope: &str, active: bool) {
+        let scope = scope.parse().unwrap();
+        self.stops.retain(|stop| stop.scope != scope);
+        if active {
+            self.stops.push(domain::StopSetting {
+                scope,
+                active,
+                reason: "incident".to_owned(),
+                principal: "alice".to_owned(),
+                request_id: String::new(),
+            });
+        }
+    }
+
+    /// What the running rollout was begun with, to change it.
+    fn snapshot(&mut self) -> &mut domain::rollout::RolloutStarted {
+        &mut self.rollout.as_mut().unwrap().started
+    }
+
+    /// What is told about a cluster, a wave or the rollout.
+    fn told(&self, scope: &str) -> Vec<String> {
+        let named = |found: &Scope| match found {
+            Scope::Rollout => scope == "rollout",
+            Scope::Wave(wave) => scope == wave,
+            Scope::Cluster(cluster) => scope == cluster.as_str(),
+        };
+        let waits = self.plan().waits.into_iter().filter(|wait| named(&wait.scope));
+        waits
+            .map(|wait| format!("{}: {}", wait.reason, wait.detail))
+            .collect()
+    }
+
     fn pass(&mut self, time: SignedDuration) {
         self.now += time;
     }
@@ -246,6 +302,7 @@ impl Lab {
             detail: String::new(),
         };
         self.assignments.get_mut(&cluster).unwrap().report(&report);
+        self.log.push(Logged::Said(report));
     }
 
     /// An agent carries out its task and finds its cluster well.
@@ -291,6 +348,12 @@ impl Lab {
     fn end_detail(&self) -> &str {
         &self.rollout.as_ref().unwrap().finished.as_ref().unwrap().detail
     }
+}
+
+/// The wave that a cluster is in.
+fn wave_of<'r>(rollout: &'r RolloutView, cluster: &ClusterName) -> Option<&'r domain::rollout::WaveSnapshot> {
+    let mut waves = rollout.started.waves.iter();
+    waves.find(|wave| wave.clusters.contains(cluster))
 }
 
 /// Short words for steps, to compare with.

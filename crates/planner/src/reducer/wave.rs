@@ -1,132 +1,68 @@
-//! One wave: opening it, working through its clusters, baking it.
+//! An opened wave: working through its clusters.
 
-use domain::rollout::{WaveBaked, WaveOpened};
-use domain::{ClusterMember, ClusterName, Health, Mode, Reason};
+use domain::{ClusterMember, ClusterName, Mode, Reason};
 use jiff::Timestamp;
 
+use super::bake::bake;
 use super::gate::{Allowed, Gate, WaveView};
-use super::standing::{Standing, standing};
+use super::standing::{Look, Standing, left_behind};
 use super::steps::{AssignDraft, Plan, Scope, Step};
-use super::world::{Known, RENEW_WITHIN, later};
+use super::world::{RENEW_WITHIN, later};
 
-/// Opens the wave if nothing is in the way.
-pub(super) fn open(view: WaveView<'_>, plan: &mut Plan) {
-    let scope = view.scope();
-    match prepare(view, plan) {
-        Some((reason, detail, until)) => plan.wait_until(scope, reason, detail, until),
-        None if !view.world.ledger_ok => {
-            plan.wait(scope, Reason::LedgerUnconfirmed, "nothing new is begun");
-        }
-        None => plan.steps.push(Step::OpenWave(WaveOpened {
-            rollout: view.rollout.key().clone(),
-            wave: view.wave.name.clone(),
-        })),
+/// Works through the wave that is open.
+pub(super) fn go_on(view: WaveView<'_>, opened: Timestamp, looks: &[Look<'_>], plan: &mut Plan) {
+    if let Some(stops) = view.world.stops_of_wave(&view.wave.name, view.rollout.key()) {
+        plan.wait(view.scope(), Reason::Stopped, stops.text());
     }
-}
-
-/// What keeps a wave from opening, the most fundamental first.
-#[derive(Default)]
-struct Obstacles {
-    silent: usize,
-    undecided: usize,
-    observed: usize,
-    /// When the last of the undecided may be decided; unknown as soon as one of them is.
-    untils: Vec<Option<Timestamp>>,
-}
-
-/// Looks at every cluster of a wave that is not open: dry runs under Observe, and what is missing.
-pub(super) fn prepare(view: WaveView<'_>, plan: &mut Plan) -> Option<(Reason, String, Option<Timestamp>)> {
-    let mut obstacles = Obstacles::default();
-    for member in view
-        .wave
-        .clusters
-        .iter()
-        .filter_map(|cluster| view.world.member(cluster))
-    {
-        let scope = Scope::Cluster(member.cluster.clone());
-        match view.gate(member) {
-            Gate::AtTarget | Gate::Enforce(_) => {}
-            Gate::Agent => {
-                obstacles.silent += 1;
-                plan.wait(scope, Reason::WaitingForAgent, "the agent has sent no facts yet");
-            }
-            Gate::Decision {
-                reason,
-                detail,
-                until,
-            } => {
-                obstacles.undecided += 1;
-                obstacles.untils.push(until);
-                plan.wait_until(scope, reason, detail, until);
-            }
-            Gate::Observe(allowed) => {
-                obstacles.observed += 1;
-                view.dry_run(member, &allowed, plan);
-            }
-        }
-    }
-    obstacles.first(view.wave.clusters.len())
-}
-
-impl Obstacles {
-    fn first(&self, clusters: usize) -> Option<(Reason, String, Option<Timestamp>)> {
-        let of = |n: usize, what: &str| format!("{n} of {clusters} clusters {what}");
-        if self.silent > 0 {
-            Some((
-                Reason::WaitingForAgent,
-                of(self.silent, "have sent no facts"),
-                None,
-            ))
-        } else if self.undecided > 0 {
-            let until = self.untils.iter().copied().collect::<Option<Vec<_>>>();
-            let until = until.and_then(|untils| untils.into_iter().max());
-            Some((
-                Reason::WaitingForDecision,
-                of(self.undecided, "have no valid ALLOW"),
-                until,
-            ))
-        } else if self.observed > 0 {
-            Some((
-                Reason::WaitingForEnforce,
-                of(self.observed, "are under Observe"),
-                None,
-            ))
-        } else {
-            None
-        }
-    }
-}
-
-/// Works through an opened wave.
-pub(super) fn go_on(view: WaveView<'_>, opened: Timestamp, plan: &mut Plan) {
-    let WaveView { world, rollout, wave } = view;
-    let standings: Vec<(&ClusterName, Standing)> = wave
-        .clusters
-        .iter()
-        .map(|cluster| (cluster, standing(world, rollout, cluster, opened)))
-        .filter(|(_, standing)| *standing != Standing::Gone)
-        .collect();
-    let done: Vec<Timestamp> = standings
-        .iter()
-        .filter_map(|(_, standing)| standing.done())
-        .collect();
-    if done.len() == standings.len() {
+    let (left, going): (Vec<&Look<'_>>, Vec<&Look<'_>>) =
+        looks.iter().partition(|look| left_behind(view, look).is_some());
+    let done: Vec<Timestamp> = going.iter().filter_map(|look| look.standing.done()).collect();
+    if done.len() == going.len() {
+        work(view, looks, plan);
         let began = done.into_iter().max().unwrap_or(opened).max(opened);
-        return bake(view, began, plan);
+        let counts = |look: &&&Look<'_>| !look.held && !look.newer;
+        let counted: Vec<&ClusterName> = going.iter().filter(counts).map(|look| look.cluster).collect();
+        let free = looks.iter().filter(|look| !look.held).count();
+        if free < usize::try_from(view.wave.min_clusters).unwrap_or(usize::MAX) {
+            let wanted = view.wave.min_clusters;
+            let detail = format!("clusters that are not held: {free}, wanted: {wanted}");
+            return plan.wait(view.scope(), Reason::FleetUnfit, detail);
+        }
+        return bake((view, looks), began, &counted, plan);
     }
-    let detail = format!("{} of {} clusters are done", done.len(), standings.len());
+    let without = match left.len() {
+        0 => String::new(),
+        n => format!(", {n} more are held or left behind"),
+    };
+    let detail = format!("{} of {} clusters are done{without}", done.len(), going.len());
     plan.wait(view.scope(), Reason::WaitingForClusters, detail);
-    let in_work = standings
-        .iter()
-        .filter(|(_, standing)| standing.in_work())
-        .count();
-    let free = usize::try_from(wave.max_concurrency)
+    work(view, looks, plan);
+}
+
+/// Looks after every cluster of an opened wave. One that has baked goes on as well: what was held or lost then
+/// is upgraded when that is over. Returns whether anything is going on.
+pub(super) fn work(view: WaveView<'_>, looks: &[Look<'_>], plan: &mut Plan) -> bool {
+    let in_work = looks.iter().filter(|look| look.standing.in_work()).count();
+    let free = usize::try_from(view.wave.max_concurrency)
         .unwrap_or(usize::MAX)
         .saturating_sub(in_work);
-    let mut work = Work { view, free, plan };
-    for (cluster, standing) in standings {
-        work.look_at(cluster, standing);
+    let mut work = Work {
+        view,
+        free,
+        begun: false,
+        plan,
+    };
+    let mut going_on = false;
+    for look in looks {
+        if let Some((reason, detail)) = left_behind(view, look) {
+            work.plan
+                .wait(Scope::Cluster(look.cluster.clone()), reason, detail);
+        } else {
+            going_on |= look.standing.in_work();
+            work.look_at(look.cluster, &look.standing);
+        }
     }
+    going_on || work.begun
 }
 
 /// The work on an opened wave.
@@ -134,21 +70,21 @@ struct Work<'w, 'p> {
     view: WaveView<'w>,
     /// How many clusters may still be begun.
     free: usize,
+    /// Whether one was begun.
+    begun: bool,
     plan: &'p mut Plan,
 }
 
 impl Work<'_, '_> {
-    fn look_at(&mut self, cluster: &ClusterName, standing: Standing) {
+    fn look_at(&mut self, cluster: &ClusterName, standing: &Standing) {
         let scope = || Scope::Cluster(cluster.clone());
         let Some(member) = self.view.world.member(cluster) else {
             return;
         };
         match standing {
-            Standing::Gone | Standing::Done { .. } => {}
-            // Failures have halted the rollout before any wave is looked at.
-            Standing::Failed { reason, detail } | Standing::Unsettled { reason, detail } => {
-                self.plan.wait(scope(), reason, detail);
-            }
+            // Those that failed or are held were told before.
+            Standing::Gone | Standing::Done { .. } | Standing::Failed { .. } | Standing::Held { .. } => {}
+            Standing::Unsettled { reason, detail } => self.plan.wait(scope(), *reason, detail.as_str()),
             // Taking the mode back and giving it again asks again at once.
             Standing::Capped { until } => match self.view.world.mode(&self.view.wave.name, member) {
                 Mode::Observe => self.begin(member, false),
@@ -156,7 +92,7 @@ impl Work<'_, '_> {
                     let detail =
                         "the agent's own maxMode is Observe; asked again when the assignment has ended";
                     self.plan
-                        .wait_until(scope(), Reason::ModeObserve, detail, Some(until));
+                        .wait_until(scope(), Reason::ModeObserve, detail, Some(*until));
                 }
             },
             Standing::InWork => self.renew(member),
@@ -180,6 +116,9 @@ impl Work<'_, '_> {
                 until,
             } => {
                 return self.plan.wait_until(scope, reason, detail, until);
+            }
+            Gate::Stopped { detail, .. } => {
+                return self.plan.wait(scope, Reason::Stopped, detail);
             }
             Gate::Agent => {
                 return self
@@ -213,6 +152,7 @@ impl Work<'_, '_> {
             } else {
                 self.free.saturating_sub(1)
             };
+            self.begun = true;
             self.plan
                 .steps
                 .push(Step::Assign(self.view.draft(member, &allowed, Mode::Enforce)));
@@ -235,11 +175,14 @@ impl Work<'_, '_> {
         );
         let unmoved =
             world.facts.get(cluster).and_then(|facts| facts.baseline.as_ref()) == Some(&task.baseline);
+        let stopped = world
+            .stops_of(member, Some(wave.name.as_str()), Some(rollout.key()))
+            .is_some();
         let due = later(world.now, RENEW_WITHIN) >= task.expires
             && task.rollout == *rollout.key()
             && world.fresh_heartbeat(cluster).is_some()
             && world.mode(&wave.name, member) == Mode::Enforce
-            && (task.reports.accepted || (world.ledger_ok && unmoved));
+            && (task.reports.accepted || (world.ledger_ok && unmoved && !stopped));
         let Some(until) = world
             .allowed(&task.target, &wave.policy, &task.baseline)
             .filter(|_| due)
@@ -256,97 +199,6 @@ impl Work<'_, '_> {
                 ..self.view.draft(member, &allowed, Mode::Enforce)
             };
             self.plan.steps.push(Step::Assign(draft));
-        }
-    }
-}
-
-/// Ends the wave when it was well for long enough.
-fn bake(view: WaveView<'_>, began: Timestamp, plan: &mut Plan) {
-    let (WaveView { world, rollout, wave }, scope) = (view, view.scope());
-    let ends = later(began, wave.bake);
-    if world.now < ends {
-        let detail = format!("all clusters are done since {began}");
-        return plan.wait_until(scope, Reason::WaitingForBake, detail, Some(ends));
-    }
-    let mut heartbeats = std::collections::BTreeMap::new();
-    let before = plan.waits.len();
-    for cluster in wave
-        .clusters
-        .iter()
-        .filter(|cluster| world.member(cluster).is_some())
-    {
-        match well(world, cluster, began) {
-            Ok(sent) => {
-                heartbeats.insert(cluster.clone(), sent);
-            }
-            Err((reason, detail)) => plan.wait(Scope::Cluster(cluster.clone()), reason, detail),
-        }
-    }
-    let missing = plan.waits.len() - before;
-    if missing > 0 {
-        let detail = format!("{missing} clusters have no fresh HEALTHY heartbeat since {began}");
-        return plan.wait(scope, Reason::WaitingForBake, detail);
-    }
-    plan.steps.push(Step::BakeWave(WaveBaked {
-        rollout: rollout.key().clone(),
-        wave: wave.name.clone(),
-        bake_started: began,
-        bake_ended: world.now,
-        heartbeats,
-    }));
-}
-
-/// The heartbeat that proves that a cluster is well: fresh, HEALTHY, sent since the bake began, and not
-/// contradicted by a later health report.
-fn well(
-    world: &Known<'_>,
-    cluster: &ClusterName,
-    began: Timestamp,
-) -> Result<Timestamp, (Reason, &'static str)> {
-    let Some(heartbeat) = world
-        .fresh_heartbeat(cluster)
-        .filter(|heartbeat| heartbeat.sent >= began)
-    else {
-        return Err((
-            Reason::WaitingForAgent,
-            "no heartbeat within the last five minutes and since the bake began",
-        ));
-    };
-    let report = world
-        .health
-        .get(cluster)
-        .filter(|report| report.observed > heartbeat.sent);
-    match report.map_or(heartbeat.health, |report| report.health) {
-        Health::Healthy => Ok(heartbeat.sent),
-        Health::Inconclusive | Health::Unhealthy => {
-            Err((Reason::HealthUnknown, "the last word is not HEALTHY"))
-        }
-    }
-}
-
-impl Standing {
-    const fn done(&self) -> Option<Timestamp> {
-        match self {
-            Self::Done { since } => Some(*since),
-            Self::Gone
-            | Self::Failed { .. }
-            | Self::InWork
-            | Self::Stopping
-            | Self::Unsettled { .. }
-            | Self::Capped { .. }
-            | Self::Pending => None,
-        }
-    }
-
-    const fn in_work(&self) -> bool {
-        match self {
-            Self::InWork | Self::Stopping => true,
-            Self::Gone
-            | Self::Done { .. }
-            | Self::Failed { .. }
-            | Self::Unsettled { .. }
-            | Self::Capped { .. }
-            | Self::Pending => false,
         }
     }
 }

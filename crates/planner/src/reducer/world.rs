@@ -6,7 +6,8 @@ use std::ops::Deref;
 use domain::fleet::{HealthReport, Heartbeat};
 use domain::rollout::{RolloutEnd, RolloutFinished, RolloutStarted, WaveBaked, WaveSnapshot};
 use domain::{
-    BaselineKey, ClusterMember, ClusterName, Decision, Mode, Outcome, Reason, ReleaseKey, RolloutKey, Version,
+    BaselineKey, ClusterMember, ClusterName, Decision, Mode, Outcome, Reason, ReleaseKey, RolloutKey,
+    StopSetting, Version,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,6 +20,9 @@ pub const ASSIGNMENT_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 pub const RENEW_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// A heartbeat counts for so long; it is also the tolerance for clocks that are ahead.
 pub const FRESH: SignedDuration = SignedDuration::from_mins(5);
+/// A cluster of an opened wave counts against the unreachable budget after so long a silence: three times
+/// [`FRESH`], so that a hub that was away for a few minutes does not take its whole fleet for lost.
+pub const LOST_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Everything that a plan depends on.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub struct World<'a> {
     pub previous: BTreeMap<Version, PreviousRollout>,
     /// Halted rollouts after which a person asked for another attempt.
     pub restarts: BTreeSet<RolloutKey>,
+    /// The stops in force: the newest word about each scope, where it is active.
+    pub stops: Vec<StopSetting>,
     /// The newest assignment of each cluster.
     pub assignments: BTreeMap<ClusterName, AssignmentView>,
     /// The newest heartbeat of each cluster.
@@ -123,23 +129,40 @@ pub struct PreviousRollout {
     pub end: RolloutEnd,
 }
 
-/// A world with its members by name: a plan looks each of them up many times.
+/// A world with members and waves by the name of the cluster: a plan looks each of them up many times.
+#[derive(Debug)]
 pub(super) struct Known<'w> {
     world: &'w World<'w>,
     members: BTreeMap<&'w ClusterName, &'w ClusterMember>,
+    waves: BTreeMap<&'w ClusterName, &'w WaveSnapshot>,
 }
 
 impl<'w> Known<'w> {
     pub(super) fn new(world: &'w World<'w>) -> Self {
         let members = world.members.iter().filter(|member| !member.removed);
+        let waves = world.active().map(|rollout| rollout.started.waves.as_slice());
+        let waves = waves.unwrap_or_default().iter();
         Self {
             world,
             members: members.map(|member| (&member.cluster, member)).collect(),
+            waves: waves
+                .flat_map(|wave| wave.clusters.iter().map(move |cluster| (cluster, wave)))
+                .collect(),
         }
+    }
+
+    /// The input itself, for as long as it lives.
+    pub(super) const fn world(&self) -> &'w World<'w> {
+        self.world
     }
 
     pub(super) fn member(&self, cluster: &ClusterName) -> Option<&'w ClusterMember> {
         self.members.get(cluster).copied()
+    }
+
+    /// The wave of the active rollout that the cluster is in.
+    pub(super) fn wave_of(&self, cluster: &ClusterName) -> Option<&'w WaveSnapshot> {
+        self.waves.get(cluster).copied()
     }
 }
 
@@ -158,13 +181,6 @@ impl RolloutView {
 
     pub(super) const fn target(&self) -> &ReleaseKey {
         &self.started.release
-    }
-
-    pub(super) fn wave_of(&self, cluster: &ClusterName) -> Option<&WaveSnapshot> {
-        self.started
-            .waves
-            .iter()
-            .find(|wave| wave.clusters.contains(cluster))
     }
 }
 
@@ -207,6 +223,14 @@ impl World<'_> {
         let heartbeat = self.heartbeats.get(cluster)?;
         let age = self.now.duration_since(heartbeat.sent);
         (age < FRESH && age > -FRESH).then_some(heartbeat)
+    }
+
+    /// Whether the agent was silent for so long that its cluster counts as lost, in a wave that was opened
+    /// then. Not judged while the ledger is not sure: then it may be the hub that hears nothing.
+    pub(super) fn lost(&self, cluster: &ClusterName, opened: Timestamp) -> bool {
+        let sent = self.heartbeats.get(cluster).map(|heartbeat| heartbeat.sent);
+        let heard = sent.map_or(opened, |sent| sent.max(opened));
+        self.ledger_ok && self.now.duration_since(heard) >= LOST_AFTER
     }
 
     /// When an assignment ends that is made now.

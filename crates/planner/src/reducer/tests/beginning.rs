@@ -96,7 +96,7 @@ fn a_halted_rollout_is_begun_again_only_when_a_person_asks() {
     assert_eq!(lab.waits_for("rollout"), [Reason::ClusterUnhealthy]);
     assert_eq!(
         lab.plan().waits[0].detail,
-        "flux-v2.9.4-1 was halted; this version is not begun again, a newer one is"
+        "flux-v2.9.4-1 was halted: it is begun again when a person retries it, a newer version by itself"
     );
     let halted = lab.rollout.as_ref().unwrap().started.rollout.clone();
     lab.restarts.insert(halted);
@@ -213,4 +213,78 @@ fn a_decision_view_names_the_first_of_its_worst_rules() {
         (view.outcome, view.reason, view.policy.as_str()),
         (Outcome::Deny, Reason::TagMoved, "default")
     );
+}
+
+#[test]
+fn a_cluster_whose_facts_are_late_begins_no_rollout_to_a_lower_version() {
+    let mut lab = Lab::running();
+    lab.decide("v2.9.2", "v2.9.1", Outcome::Allow);
+    waves::complete(&mut lab);
+    let result = lab.assignments[&name("m3")].reports.result.unwrap();
+    let late = FactsView {
+        baseline: Some(baseline("v2.9.1")),
+        version: Some(version("v2.9.1")),
+        observed: result.at - SignedDuration::from_secs(1),
+    };
+    lab.facts.insert(name("m3"), late);
+    lab.decide("v2.9.2", "v2.9.1", Outcome::Allow);
+    assert_eq!(lab.settle(), []);
+}
+
+#[test]
+fn a_silent_cluster_is_no_reason_to_begin_a_rollout() {
+    let mut lab = Lab::new();
+    lab.pass(FRESH);
+    assert_eq!(lab.settle(), []);
+    assert_eq!(lab.waits_for("m1"), [Reason::WaitingForAgent]);
+    lab.beat("m1", Health::Healthy);
+    assert_eq!(words(&lab.settle())[0], "start flux-v2.9.4-1");
+}
+
+#[test]
+fn what_failed_in_a_halted_rollout_does_not_count_in_the_next_and_what_is_done_counts_as_done() {
+    let mut lab = Lab::running();
+    lab.upgrade("c1");
+    lab.settle();
+    lab.report("c2", ReportKind::Refused(Reason::Customised));
+    lab.settle();
+    assert_eq!(lab.end(), Some(RolloutEnd::Halted));
+    lab.restarts.insert("flux-v2.9.4-1".parse().unwrap());
+    assert_eq!(
+        words(&lab.settle()),
+        ["start flux-v2.9.4-2", "open canary", "Enforce c2"]
+    );
+    lab.upgrade("c2");
+    lab.settle();
+    lab.pass(hours(1));
+    lab.beat_all();
+    assert_eq!(words(&lab.settle())[0], "bake canary");
+    assert_eq!(lab.rollout.as_ref().unwrap().baked["canary"].clusters, 2);
+}
+
+#[test]
+fn the_snapshot_is_filled_from_the_strategy() {
+    use crate::strategy::{Bake, Budget};
+    let mut lab = Lab::new();
+    lab.strategy.failure_budget = Some(Budget::Percent(50));
+    lab.strategy.unreachable_budget = Some(Budget::Count(7));
+    lab.strategy.superseding = domain::rollout::Superseding::FinishWave;
+    lab.strategy.waves[1].failure_budget = Budget::Percent(34);
+    lab.strategy.waves[1].bake = Bake {
+        duration: hours(2),
+        clusters: 3,
+        reconciles: 9,
+    };
+    let Step::Start(started) = lab.plan().steps.remove(0) else {
+        panic!()
+    };
+    // Of five clusters in all, three of them in main, rounded down.
+    assert_eq!(
+        (started.failure_budget, started.unreachable_budget),
+        (Some(2), Some(7))
+    );
+    assert_eq!(started.superseding, domain::rollout::Superseding::FinishWave);
+    let main = &started.waves[1];
+    assert_eq!((main.failure_budget, main.bake), (1, hours(2)));
+    assert_eq!((main.bake_clusters, main.bake_reconciles), (3, 9));
 }

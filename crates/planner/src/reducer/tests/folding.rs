@@ -34,6 +34,8 @@ impl Lab {
         match step {
             Step::Start(started) => {
                 assert!(self.ledger_ok);
+                let version = &started.rollout.version;
+                assert!(!self.stopped("fleet") && !self.stopped(&format!("version/{version}")));
                 assert!(
                     self.rollout
                         .as_ref()
@@ -66,10 +68,38 @@ impl Lab {
                 let task = self.assignments[&stop.cluster].clone();
                 assert_eq!((task.epoch, task.action), (stop.stops, Action::Upgrade));
                 let next = assignment(&task, Action::Stop, self.now, task.expires);
-                self.assignments
-                    .insert(stop.cluster.clone(), AssignmentView::next(Some(&task), &next));
+                self.assigned(&stop.cluster, next);
             }
         }
+    }
+
+    fn assigned(&mut self, cluster: &ClusterName, next: Assignment) {
+        let view = AssignmentView::next(self.assignments.get(cluster), &next);
+        self.assignments.insert(cluster.clone(), view);
+        self.log.push(Logged::Assigned(cluster.clone(), Box::new(next)));
+    }
+
+    /// The same events again, each report twice, as a controller that begins anew reads them.
+    pub(super) fn replayed(&self) -> BTreeMap<ClusterName, AssignmentView> {
+        let mut views: BTreeMap<ClusterName, AssignmentView> = BTreeMap::new();
+        for logged in &self.log {
+            match logged {
+                Logged::Assigned(cluster, next) => {
+                    let view = AssignmentView::next(views.get(cluster), next);
+                    views.insert(cluster.clone(), view);
+                }
+                Logged::Said(report) => {
+                    let view = views.get_mut(&report.cluster).unwrap();
+                    view.report(report);
+                    view.report(report);
+                }
+            }
+        }
+        views
+    }
+
+    pub(super) fn stopped(&self, scope: &str) -> bool {
+        self.stops.iter().any(|stop| stop.scope.to_string() == scope)
     }
 
     fn fold_opened(&mut self, wave: &str) {
@@ -81,12 +111,22 @@ impl Lab {
             "{wave} opens too early"
         );
         assert!(ledger_ok);
+        let key = rollout.started.rollout.clone();
         assert_eq!(rollout.opened.insert(wave.to_owned(), now), None);
+        let open = rollout.opened.len() - rollout.baked.len();
+        assert_eq!(open, 1, "one open wave at most that has not baked");
+        for scope in [
+            "fleet".to_owned(),
+            format!("wave/{wave}"),
+            format!("rollout/{key}"),
+        ] {
+            assert!(!self.stopped(&scope), "{wave} opens under a stop of {scope}");
+        }
     }
 
     fn fold_assign(&mut self, draft: &AssignDraft) {
         let rollout = self.rollout.clone().unwrap();
-        let wave = rollout.wave_of(&draft.cluster).unwrap();
+        let wave = wave_of(&rollout, &draft.cluster).unwrap();
         let until = self
             .world()
             .allowed(&draft.release, &draft.policy, &draft.baseline)
@@ -99,10 +139,18 @@ impl Lab {
                 .renews
                 .is_none_or(|renews| renews == previous.as_ref().unwrap().epoch)
         );
+        let member = self.members.iter().find(|m| m.cluster == draft.cluster).unwrap();
+        let touches =
+            |stop: &domain::StopSetting| stop.scope.touches(member, Some(&wave.name), Some(&draft.rollout));
+        let goes_on = draft.renews.is_some() && previous.as_ref().is_some_and(|p| p.reports.accepted);
+        assert!(
+            goes_on || !self.stops.iter().any(touches),
+            "{} is begun under a stop",
+            draft.cluster
+        );
         if draft.mode == Mode::Enforce {
-            let member = self.members.iter().find(|m| m.cluster == draft.cluster).unwrap();
             assert_eq!(self.world().mode(&wave.name, member), Mode::Enforce);
-            assert!(rollout.opened.contains_key(&wave.name) && !rollout.baked.contains_key(&wave.name));
+            assert!(rollout.opened.contains_key(&wave.name));
             let begun = previous.as_ref().is_some_and(|p| p.reports.accepted);
             assert!(self.ledger_ok || (draft.renews.is_some() && begun));
         }
@@ -119,21 +167,22 @@ impl Lab {
             reports: Reports::default(),
         };
         let next = assignment(&view, draft.action, self.now, draft.expires);
-        self.assignments.insert(
-            draft.cluster.clone(),
-            AssignmentView::next(previous.as_ref(), &next),
-        );
-        let gone = |c: &ClusterName| self.members.iter().any(|m| m.removed && m.cluster == *c);
-        let in_work = wave
-            .clusters
-            .iter()
-            .filter(|c| !gone(c))
-            .filter(|c| self.assignments.get(*c).is_some_and(|t| t.in_work(self.now)));
+        let before = self.in_work_of(wave);
+        self.assigned(&draft.cluster, next);
+        // An agent may have accepted what ended before its report came: then there is one more than there are
+        // places, and none is begun.
+        let at_most = before.max(wave.max_concurrency as usize);
         assert!(
-            in_work.count() <= wave.max_concurrency as usize,
+            self.in_work_of(wave) <= at_most,
             "too many at once in {}",
             wave.name
         );
+    }
+
+    fn in_work_of(&self, wave: &domain::rollout::WaveSnapshot) -> usize {
+        let member = |c: &&ClusterName| self.members.iter().any(|m| !m.removed && m.cluster == **c);
+        let in_work = |c: &&ClusterName| self.assignments.get(*c).is_some_and(|t| t.in_work(self.now));
+        wave.clusters.iter().filter(member).filter(in_work).count()
     }
 }
 

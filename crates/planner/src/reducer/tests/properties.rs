@@ -23,7 +23,22 @@ enum Happening {
     Newer(Outcome),
     Ledger(bool),
     Restart,
+    BeatOne(usize),
+    Stop(usize, bool),
 }
+
+/// What a person may stop.
+const SCOPES: [&str; 9] = [
+    "fleet",
+    "wave/canary",
+    "wave/main",
+    "label/wave=main",
+    "cluster/c0",
+    "cluster/m0",
+    "cluster/m1",
+    "rollout/flux-v2.9.4-1",
+    "version/v2.9.4",
+];
 
 fn health() -> impl Strategy<Value = Health> {
     prop_oneof![12 => Just(Health::Healthy), 1 => Just(Health::Unhealthy), 1 => Just(Health::Inconclusive)]
@@ -62,7 +77,110 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => outcome().prop_map(Happening::Newer),
         1 => any::<bool>().prop_map(Happening::Ledger),
         1 => Just(Happening::Restart),
+        2 => n().prop_map(Happening::BeatOne),
+        1 => (0..SCOPES.len()).prop_map(|n| Happening::Stop(n, true)),
+        2 => (0..SCOPES.len()).prop_map(|n| Happening::Stop(n, false)),
     ]
+}
+
+/// What a strategy says besides its waves.
+#[derive(Debug, Clone)]
+struct Rules {
+    at_once: u32,
+    min_clusters: u32,
+    bake: crate::strategy::Bake,
+    wave_budget: u32,
+    failure_budget: Option<u32>,
+    unreachable_budget: Option<u32>,
+    finish_wave: bool,
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let budget = || proptest::option::of(0..3_u32);
+    let counts = (1..4_u32, 0..3_u32, 0..3_u32, 0..3_u64, 0..3_u32);
+    (counts, budget(), budget(), any::<bool>()).prop_map(|(counts, failure, unreachable, finish_wave)| {
+        let (at_once, min_clusters, clusters, reconciles, wave_budget) = counts;
+        Rules {
+            at_once,
+            min_clusters,
+            bake: crate::strategy::Bake {
+                duration: hours(1),
+                clusters,
+                reconciles,
+            },
+            wave_budget,
+            failure_budget: failure,
+            unreachable_budget: unreachable,
+            finish_wave,
+        }
+    })
+}
+
+impl Lab {
+    fn under(mut self, rules: &Rules) -> Self {
+        use crate::strategy::{Budget, Concurrency};
+        for wave in &mut self.strategy.waves {
+            wave.min_clusters = rules.min_clusters;
+            wave.max_concurrency = Concurrency::Count(rules.at_once);
+            wave.failure_budget = Budget::Count(rules.wave_budget);
+            wave.bake = rules.bake;
+        }
+        self.strategy.failure_budget = rules.failure_budget.map(Budget::Count);
+        self.strategy.unreachable_budget = rules.unreachable_budget.map(Budget::Count);
+        if rules.finish_wave {
+            self.strategy.superseding = domain::rollout::Superseding::FinishWave;
+        }
+        self.reconciles = 2;
+        self
+    }
+
+    /// Every fault is over and no stop is active: agents are there and do what they are asked, until nothing
+    /// is left to do.
+    fn heal(&mut self) {
+        self.stops.clear();
+        self.ledger_ok = true;
+        self.modes.clusters.clear();
+        self.enforce_all();
+        for _ in 0..120 {
+            for (to, from) in [("v2.9.4", "v2.9.3"), ("v2.9.5", "v2.9.3"), ("v2.9.5", "v2.9.4")] {
+                if self.decisions.iter().any(|d| d.release == release(to)) {
+                    self.decide(to, from, Outcome::Allow);
+                }
+            }
+            self.beat_all();
+            self.settle();
+            let busy = self.in_work().first().map(ToString::to_string);
+            match busy {
+                Some(cluster) if self.assignments[&name(&cluster)].reports.accepted => self.upgrade(&cluster),
+                Some(cluster) if self.assignments[&name(&cluster)].action == Action::Stop => {
+                    self.report(&cluster, ReportKind::Accepted);
+                }
+                Some(cluster) => self.upgrade(&cluster),
+                None if self.rollout.is_none() || self.end().is_some() => return,
+                None => self.pass(hours(1)),
+            }
+        }
+    }
+
+    /// Failed clusters of the rollout by wave, counted from what their agents said about its tasks alone.
+    fn failed_by_wave(&self) -> Vec<(usize, u32)> {
+        let started = &self.rollout.as_ref().unwrap().started;
+        let bad = |kind: &ReportKind| match kind {
+            ReportKind::Finished(health) => *health != Health::Healthy,
+            ReportKind::Refused(reason) => *reason != Reason::ModeObserve,
+            ReportKind::Accepted | ReportKind::Applied | ReportKind::WouldUpgrade => false,
+        };
+        let failed = |cluster: &&ClusterName| {
+            self.log.iter().any(|logged| match logged {
+                Logged::Said(report) => report.cluster == **cluster && bad(&report.kind),
+                Logged::Assigned(..) => false,
+            })
+        };
+        let waves = started.waves.iter();
+        waves
+            .map(|wave| (wave.clusters.iter().filter(failed).count(), wave.failure_budget))
+            .collect()
+    }
 }
 
 /// A fleet with so many canaries and other clusters, and what may be in work at once.
@@ -115,6 +233,8 @@ impl Lab {
                 self.decide("v2.9.5", "v2.9.4", *outcome);
             }
             Happening::Ledger(ok) => self.ledger_ok = *ok,
+            Happening::BeatOne(n) => self.beat(&cluster(n), Health::Healthy),
+            Happening::Stop(n, active) => self.stop(SCOPES[*n], *active),
             Happening::Restart => {
                 self.restarts.extend(
                     self.rollout
@@ -133,9 +253,16 @@ impl Lab {
                 continue;
             }
             let rollout = world.active().filter(|rollout| *rollout.key() == task.rollout);
-            let wave = rollout.and_then(|rollout| rollout.wave_of(cluster)).unwrap();
+            let wave = rollout.and_then(|rollout| wave_of(rollout, cluster)).unwrap();
             let member = self.members.iter().find(|m| m.cluster == *cluster).unwrap();
             assert!(!member.removed);
+            let touches = |stop: &domain::StopSetting| {
+                stop.scope.touches(member, Some(&wave.name), Some(&task.rollout))
+            };
+            assert!(
+                !self.stops.iter().any(touches),
+                "{cluster} may begin under a stop"
+            );
             assert_eq!(world.mode(&wave.name, member), Mode::Enforce);
             assert_eq!(self.facts[cluster].baseline.as_ref(), Some(&task.baseline));
             assert!(
@@ -160,10 +287,10 @@ proptest! {
     fn whatever_happens_nothing_forbidden_is_planned(
         canaries in 0..3_usize,
         others in 1..5_usize,
-        at_once in 1..4_u32,
+        rules in rules(),
         happenings in proptest::collection::vec(happening(), 1..60),
     ) {
-        let mut lab = lab(canaries, others, at_once);
+        let mut lab = lab(canaries, others, 1).under(&rules);
         lab.settle();
         for happening in &happenings {
             lab.happens(happening);
@@ -202,9 +329,11 @@ proptest! {
     fn folding_one_step_at_a_time_ends_where_folding_all_does(
         canaries in 0..3_usize,
         others in 1..5_usize,
+        rules in rules(),
         happenings in proptest::collection::vec(happening(), 1..25),
     ) {
-        let (mut all, mut one) = (lab(canaries, others, 2), lab(canaries, others, 2));
+        let begin = || lab(canaries, others, 2).under(&rules);
+        let (mut all, mut one) = (begin(), begin());
         for happening in &happenings {
             all.happens(happening);
             one.happens(happening);
@@ -217,5 +346,135 @@ proptest! {
             prop_assert_eq!(&one.rollout, &all.rollout);
             prop_assert_eq!(one.plan(), all.plan());
         }
+    }
+
+    #[test]
+    fn replay_changes_nothing(
+        canaries in 0..3_usize,
+        others in 1..5_usize,
+        rules in rules(),
+        happenings in proptest::collection::vec(happening(), 1..40),
+    ) {
+        let mut lab = lab(canaries, others, 1).under(&rules);
+        for happening in &happenings {
+            lab.happens(happening);
+            lab.settle();
+        }
+        prop_assert_eq!(&lab.replayed(), &lab.assignments);
+        let plan = lab.plan();
+        lab.assignments = lab.replayed();
+        prop_assert_eq!(lab.plan(), plan);
+    }
+
+    #[test]
+    fn the_order_of_evidence_changes_nothing(
+        canaries in 0..3_usize,
+        others in 1..5_usize,
+        rules in rules(),
+        happenings in proptest::collection::vec(happening(), 1..30),
+    ) {
+        let (mut lab, mut other) = (lab(canaries, others, 1).under(&rules), lab(canaries, others, 1).under(&rules));
+        for happening in &happenings {
+            lab.happens(happening);
+            lab.settle();
+            other.happens(happening);
+            other.decisions.reverse();
+            other.stops.reverse();
+            other.settle();
+            prop_assert_eq!(&lab.assignments, &other.assignments);
+            prop_assert_eq!(&lab.rollout, &other.rollout);
+            prop_assert_eq!(lab.plan(), other.plan());
+        }
+    }
+
+    #[test]
+    fn every_run_finishes_when_faults_stop_and_no_stop_is_active(
+        canaries in 0..3_usize,
+        others in 1..5_usize,
+        rules in rules(),
+        happenings in proptest::collection::vec(happening(), 1..40),
+    ) {
+        let mut lab = lab(canaries, others, 1).under(&rules);
+        for happening in &happenings {
+            lab.happens(happening);
+            lab.settle();
+        }
+        lab.heal();
+        prop_assert!(
+            lab.rollout.is_none() || lab.end().is_some(),
+            "{:?} of {:?}",
+            lab.plan(),
+            lab.rollout
+        );
+        prop_assert_eq!(lab.in_work(), Vec::<&str>::new());
+        // A rollout that was completed left nobody behind who was well and allowed all along.
+        if lab.end() == Some(RolloutEnd::Completed) {
+            let rollout = lab.rollout.clone().unwrap();
+            for (cluster, facts) in &lab.facts {
+                let member = lab.members.iter().find(|m| m.cluster == *cluster).unwrap();
+                let left = lab.end_detail().contains(cluster.as_str());
+                let at_target = facts.version.as_ref() >= Some(&rollout.started.release.version);
+                let moved = happenings
+                    .iter()
+                    .any(|h| matches!(h, Happening::Facts(..) | Happening::Finish(..)));
+                prop_assert!(member.removed || left || at_target || moved, "{} of {:?}", cluster, rollout);
+            }
+        }
+    }
+
+    /// One task for each cluster, and whatever its agent makes of it.
+    #[test]
+    fn failures_above_a_budget_always_halt_and_within_it_never_do(
+        canaries in 0..4_usize,
+        others in 1..6_usize,
+        rules in rules(),
+        ends in proptest::collection::vec(0..4_u8, 10),
+    ) {
+        let mut lab = lab(canaries, others, 1).under(&rules);
+        // Otherwise a wave may halt because too few are left for its bake, or silence may.
+        lab.strategy.waves.iter_mut().for_each(|wave| wave.bake.clusters = 0);
+        lab.strategy.unreachable_budget = None;
+        lab.enforce_all();
+        let mut ends = ends.into_iter();
+        for _ in 0..40 {
+            lab.settle();
+            if lab.rollout.is_none() {
+                return Ok(());
+            }
+            let failed = lab.failed_by_wave();
+            let total: usize = failed.iter().map(|(failed, _)| failed).sum();
+            let over = failed.iter().any(|(failed, budget)| *failed > *budget as usize);
+            let over = over || lab.snapshot().failure_budget.is_some_and(|budget| total > budget as usize);
+            let waves = &lab.rollout.as_ref().unwrap().started.waves;
+            let nobody = waves.iter().zip(&failed).any(|(wave, (failed, _))| {
+                *failed > 0 && *failed == wave.clusters.len()
+            });
+            match lab.end() {
+                Some(RolloutEnd::Halted) => {
+                    prop_assert!(over || nobody, "{} within {failed:?}", lab.end_detail());
+                    return Ok(());
+                }
+                Some(end) => {
+                    prop_assert!(!over, "{end} beyond {failed:?}");
+                    return Ok(());
+                }
+                None => prop_assert!(!over, "goes on beyond {failed:?}"),
+            }
+            let Some(cluster) = lab.in_work().first().map(ToString::to_string) else {
+                lab.pass(hours(1));
+                lab.beat_all();
+                lab.decide("v2.9.4", "v2.9.3", Outcome::Allow);
+                continue;
+            };
+            match ends.next() {
+                Some(0) => lab.report(&cluster, ReportKind::Refused(Reason::Customised)),
+                Some(1) => {
+                    lab.report(&cluster, ReportKind::Accepted);
+                    lab.report(&cluster, ReportKind::Finished(Health::Inconclusive));
+                }
+                Some(_) | None => lab.upgrade(&cluster),
+            }
+        }
+        prop_assert!(false, "never ends: {:?}", lab.plan());
     }
 }

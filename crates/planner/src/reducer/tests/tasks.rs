@@ -225,7 +225,7 @@ fn what_an_agent_said_no_to_is_taken_back_when_its_rollout_is_over() {
         lab.report("c2", ReportKind::Refused(Reason::Customised));
         assert_eq!(
             words(&lab.settle()),
-            ["finish HALTED", "stop c1 STOPPED", "stop c2 STOPPED"]
+            ["stop c2 CLUSTER_REFUSED", "finish HALTED", "stop c1 STOPPED"]
         );
         assert_eq!(lab.in_work(), Vec::<&str>::new(), "both had said no");
         assert_eq!(lab.settle(), [], "once");

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 pub use bus::config::{NatsConfig, TrustConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Bus, trust, key and state of one service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HubConfig {
     /// How to reach NATS.

@@ -1,9 +1,12 @@
 //! What the gRPC interfaces of the services share: how they are put together, and how errors look.
 
+use std::time::Duration;
+
 use domain::Reason;
 use runtime::errors::chain;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 /// The gRPC services of a process, collected from each of its parts.
 #[derive(Debug, Default)]
@@ -55,6 +58,15 @@ pub fn invalid(field: &'static str, what: impl std::fmt::Display) -> Box<Status>
     ))
 }
 
+/// The id of a request that changes something.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` where it is no UUID.
+pub fn request_id(text: &str) -> Result<Uuid, Box<Status>> {
+    text.parse()
+        .map_err(|_no_uuid| invalid("request_id", "is not a UUID: make a new one for each wish"))
+}
+
 /// `NOT_FOUND` about a resource.
 #[must_use]
 pub fn not_found(name: &str) -> Box<Status> {
@@ -64,6 +76,34 @@ pub fn not_found(name: &str) -> Box<Status> {
         format!("there is no {name}"),
         [("resource", name.to_owned())],
     ))
+}
+
+/// `FAILED_PRECONDITION` about a resource: the request does not fit how it is now.
+#[must_use]
+pub fn precondition(resource: &str, what: impl std::fmt::Display) -> Box<Status> {
+    Box::new(runtime::grpc::status(
+        Code::FailedPrecondition,
+        Reason::PreconditionFailed.code(),
+        what.to_string(),
+        [("resource", resource.to_owned())],
+    ))
+}
+
+/// `ALREADY_EXISTS`: the id of a request was used for another wish.
+#[must_use]
+pub fn reused(what: impl std::fmt::Display) -> Box<Status> {
+    Box::new(runtime::grpc::status(
+        Code::AlreadyExists,
+        Reason::FieldInvalid.code(),
+        what.to_string(),
+        [("field", "request_id".to_owned())],
+    ))
+}
+
+/// `UNAVAILABLE` with the time after which the same call may be made again.
+#[must_use]
+pub fn unavailable_for(error: &dyn std::error::Error, delay: Duration) -> Box<Status> {
+    Box::new(runtime::grpc::retry_after(&unavailable(error), delay))
 }
 
 /// `UNAVAILABLE`: the bus or the service's own storage did not answer.
@@ -77,4 +117,16 @@ pub fn unavailable(error: &dyn std::error::Error) -> Box<Status> {
         chain(error),
         [],
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_itself_answers_with_is_in_the_table_of_reasons() {
+        for reason in runtime::grpc::BARE_REASONS {
+            assert!(reason.parse::<Reason>().is_ok(), "{reason}");
+        }
+    }
 }

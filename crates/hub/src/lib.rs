@@ -11,9 +11,10 @@ pub mod ledger;
 pub mod names;
 pub mod page;
 pub mod process;
+pub mod watch;
 
 pub use config::{HubConfig, NatsConfig, TrustConfig};
 pub use grpc::Grpc;
-pub use join::{Hub, HubError};
+pub use join::{Hub, HubError, SCHEMA};
 pub use ledger::LedgerState;
 pub use process::Host;

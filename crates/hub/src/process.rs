@@ -10,6 +10,7 @@ use runtime::ops::Readiness;
 use runtime::process::Logged;
 use runtime::telemetry::TelemetryConfig;
 use runtime::{Clock, Shutdown};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -130,7 +131,7 @@ pub enum HostError {
 }
 
 /// Configuration of a service that is alone in its process.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceConfig<T> {
     /// Bus, trust, key, state.
@@ -149,10 +150,11 @@ pub struct ServiceConfig<T> {
 }
 
 /// Where something is served.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
     /// Loopback address and port; port 0 lets the system choose.
+    #[schemars(with = "String", extend("examples" = ["127.0.0.1:7878"]))]
     pub listen: SocketAddr,
 }
 

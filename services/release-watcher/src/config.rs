@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The section `[service]`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Versions that are announced: a semver range without the leading `v`, like `>=2.9.0, <3`.
@@ -16,6 +17,7 @@ pub struct Settings {
         default = "interval",
         with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
     )]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["10m", "1h"]))]
     pub interval: Duration,
     /// Where artifacts are fetched.
     #[serde(default)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::trace::TraceId;
 use domain::{ReleaseKey, Version};
-use hub::grpc::{invalid, not_found, unavailable};
+use hub::grpc::{invalid, not_found, request_id, unavailable};
 use hub::names::{self, ReleaseName};
 use hub::page::page;
 use tonic::{Request, Response, Status};
@@ -83,7 +83,13 @@ impl ReleaseService for Api {
         &self,
         request: Request<v1::ReconcileReleasesRequest>,
     ) -> Result<Response<v1::ReconcileReleasesResponse>, Status> {
-        let found = self.0.poll(request.into_inner().validate_only).await;
+        let request = request.into_inner();
+        let id = request_id(&request.request_id).map_err(|status| *status)?;
+        let found = if request.validate_only {
+            self.0.poll(true).await
+        } else {
+            self.0.poll_for(id).await
+        };
         let found = found.map_err(|error| *unavailable(&error))?;
         let names = |keys: &[ReleaseKey]| keys.iter().map(ReleaseKey::to_string).collect();
         Ok(Response::new(v1::ReconcileReleasesResponse {

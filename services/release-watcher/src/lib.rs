@@ -6,6 +6,7 @@
 
 pub mod config;
 
+mod answered;
 mod grpc;
 mod poll;
 
@@ -43,8 +44,8 @@ struct Watcher {
     registry: registry::Client,
     repository: String,
     range: semver::VersionReq,
-    /// One poll at a time: a request waits for the one that runs.
-    polling: Mutex<()>,
+    /// One poll at a time: a request waits for the one that runs. With it what requests were answered.
+    polling: Mutex<answered::Answered>,
 }
 
 /// Starts the service on a host.
@@ -63,7 +64,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         registry,
         repository,
         range,
-        polling: Mutex::new(()),
+        polling: Mutex::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&watcher)));
     let interval = settings.interval;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::trace::TraceId;
 use domain::{ImageRef, ReleaseKey, Version};
 use runtime::errors::chain;
+use uuid::Uuid;
 use wire::release::v1;
 
 use crate::Watcher;
@@ -22,7 +23,7 @@ pub(crate) enum PollError {
 }
 
 /// What a poll found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
     /// Releases in the range that the repository has now.
     pub(crate) releases: Vec<ReleaseKey>,
@@ -49,6 +50,21 @@ impl Watcher {
     /// Looks at the repository now; announces what is new unless told to `only_look`.
     pub(crate) async fn poll(&self, only_look: bool) -> Result<Found, PollError> {
         let _alone = self.polling.lock().await;
+        self.look(only_look).await
+    }
+
+    /// Looks for a request. The same request again is answered by what was found for it, without another look.
+    pub(crate) async fn poll_for(&self, request: Uuid) -> Result<Found, PollError> {
+        let mut answered = self.polling.lock().await;
+        if let Some(found) = answered.find(request) {
+            return Ok(found.clone());
+        }
+        let found = self.look(false).await?;
+        answered.keep(request, found.clone());
+        Ok(found)
+    }
+
+    async fn look(&self, only_look: bool) -> Result<Found, PollError> {
         let known = self.known().await?;
         let mut found = Found::default();
         for version in self.versions().await? {

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use bus::journal::JournalError;
 use bus::{Fact, Written, subject};
 use domain::trace::TraceId;
-use domain::{ClusterName, RolloutKey};
+use domain::{ClusterName, ReleaseKey, RolloutKey};
 use planner::reducer::Step;
 use runtime::errors::chain;
+use runtime::telemetry;
 use wire::rollout::v1;
 
 use crate::Controller;
@@ -32,12 +33,16 @@ enum ActError {
 }
 
 impl Controller {
-    /// Plans, and carries out what is to be done now.
-    pub(crate) async fn move_on(&self) -> Result<(), WorldError> {
-        let mut tried = BTreeSet::new();
+    /// Plans, and carries out what is to be done now. Says up to which event everything is applied: the reading of
+    /// the newest plan that takes nothing back any more.
+    pub(crate) async fn move_on(&self) -> Result<Option<u64>, WorldError> {
+        let (mut tried, mut applied) = (BTreeSet::new(), None);
         for _ in 0..STEPS {
             let known = self.known().await?;
             let plan = planner::plan(&known.world(&self.strategy));
+            if !plan.steps.iter().any(|step| matches!(step, Step::Stop(_))) {
+                applied = Some(known.as_of);
+            }
             let Some((name, step)) = first_untried(plan.steps, &mut tried) else {
                 break;
             };
@@ -45,15 +50,16 @@ impl Controller {
                 tracing::warn!(step = name, error = %chain(&error), "a step was not carried out; trying again");
             }
         }
-        Ok(())
+        Ok(applied)
     }
 
     async fn carry_out(&self, known: &Known, step: Step) -> Result<(), ActError> {
         match step {
             Step::Start(started) => {
-                let key = started.rollout.clone();
+                let key = &started.rollout;
+                let _roots = roots(key, &started.release);
                 let claim = v1::RolloutStarted::from(&started);
-                self.step(&key, &subject::rollout_started(&key), &claim).await
+                self.step(key, &subject::rollout_started(key), &claim).await
             }
             Step::OpenWave(opened) => {
                 let name = subject::rollout_opened(&opened.rollout, &opened.wave);
@@ -97,6 +103,22 @@ impl Controller {
         log(rollout, &written);
         Ok(())
     }
+}
+
+/// The root of the rollout's trace, and a span in the release's: each names the other, so that either trace leads to
+/// both. Made again where the start is published again, with the same ids.
+fn roots(rollout: &RolloutKey, release: &ReleaseKey) -> [tracing::Span; 2] {
+    let (own, of_release) = (TraceId::of_rollout(rollout), TraceId::of_release(release));
+    let spans = [
+        telemetry::root_span(own, "rollout"),
+        telemetry::work_span(of_release, "rollout started"),
+    ];
+    for (span, other) in spans.iter().zip([of_release, own]) {
+        if let Err(error) = telemetry::link(span, &other.traceparent()) {
+            tracing::debug!(error = %error, "two traces are not linked");
+        }
+    }
+    spans
 }
 
 /// The first step that this look has not tried yet.

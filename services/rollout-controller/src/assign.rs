@@ -52,10 +52,13 @@ impl Controller {
             .members
             .iter()
             .find(|member| member.cluster == draft.cluster);
-        let registry = member
-            .ok_or(AssignError::Missing("membership"))?
-            .image_registry
-            .clone();
+        let member = member.ok_or(AssignError::Missing("membership"))?;
+        let registry = member.image_registry.clone();
+        // What was begun goes on under any stop, and so does its renewal: the agent would refuse it otherwise.
+        let stops = match draft.renews {
+            Some(_) => Vec::new(),
+            None => known.stops_in_words(&self.strategy, member),
+        };
         let expected = known
             .courses
             .get(&draft.cluster)
@@ -83,7 +86,7 @@ impl Controller {
             baseline_contents: grounds.baseline.clone(),
             decision: grounds.decision.clone(),
             summaries: vec![grounds.summary.clone()],
-            stops: Vec::new(),
+            stops: stops.clone(),
             stable_for: draft.stable_for,
             success_deadline: draft.success_deadline,
             issued,
@@ -100,12 +103,19 @@ impl Controller {
         };
         tracing::info!(cluster = %draft.cluster, reason = %draft.reason, detail = draft.detail, "taking back");
         let series = subject::assignment(&draft.cluster, Epoch(1));
+        let member = known
+            .members
+            .iter()
+            .find(|member| member.cluster == draft.cluster);
+        let mut stops = member.map_or_else(Vec::new, |member| known.stops_in_words(&self.strategy, member));
+        if stops.is_empty() {
+            stops.push(format!("{}: {}", draft.reason, draft.detail));
+        }
         let stop = |turn: Turn<'_>| {
             let newest = turn.newest.and_then(read)?;
             (newest.epoch == draft.stops && newest.action == Action::Upgrade).then(|| {
-                let stops = vec![format!("{}: {}", draft.reason, draft.detail)];
                 let epoch = Epoch(turn.n);
-                let issued = self.hub.clock.now();
+                let (issued, stops) = (self.hub.clock.now(), stops.clone());
                 let stopped = Assignment {
                     action: Action::Stop,
                     epoch,

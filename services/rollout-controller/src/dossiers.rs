@@ -10,15 +10,43 @@ use bus::ViewError;
 use bus::buckets::BucketError;
 use bytes::Bytes;
 use domain::assignment::StatementRef;
-use domain::{Assignment, ClusterName};
+use domain::{Assignment, ClusterName, Digest};
+use jiff::{SignedDuration, Timestamp};
 use runtime::errors::chain;
 
 use crate::Controller;
 use crate::fold::Course;
 
-/// What this process wrote last; the bucket itself is compared every time.
+/// How often the bucket is compared with what this process wrote, while nothing else has changed: as often as an
+/// agent looks, so that what somebody else put there does not lie for long.
+const COMPARE_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+/// What this process wrote last.
 #[derive(Debug, Default)]
-pub(crate) struct Written(Mutex<BTreeMap<ClusterName, Bytes>>);
+pub(crate) struct Written(Mutex<BTreeMap<ClusterName, Last>>);
+
+/// What was written for a cluster.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    made_of: Sources,
+    value: Digest,
+    compared: Timestamp,
+}
+
+/// What a dossier follows from: its assignment and the bundle. What the assignment names stays what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sources {
+    assignment: (u64, Timestamp),
+    bundle: u64,
+}
+
+impl Last {
+    /// Whether it was compared a moment ago. A clock that went back has everything compared again.
+    fn is_young(&self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.compared);
+        !age.is_negative() && age < COMPARE_EVERY
+    }
+}
 
 impl Written {
     /// Forgets everything: another replica may have written since.
@@ -27,7 +55,20 @@ impl Written {
             written.clear();
         }
     }
+
+    fn of(&self, cluster: &ClusterName) -> Option<Last> {
+        self.0.lock().ok()?.get(cluster).copied()
+    }
+
+    fn keep(&self, cluster: &ClusterName, last: Last) {
+        if let Ok(mut written) = self.0.lock() {
+            written.insert(cluster.clone(), last);
+        }
+    }
 }
+
+/// Statements by subject that were read in one pass: many assignments name the same ones.
+type Statements = BTreeMap<String, String>;
 
 /// Why an agent's assignment was not written.
 #[derive(Debug, thiserror::Error)]
@@ -42,44 +83,59 @@ impl Controller {
     /// Writes what differs, and wakes those agents. One that can't be written holds up no other.
     pub(crate) async fn write_dossiers(&self) -> Result<(), ViewError> {
         let (courses, _) = self.folded().await?;
+        let mut statements = Statements::new();
         for (cluster, course) in &courses {
-            if let Err(error) = self.write_dossier(cluster, course).await {
+            if let Err(error) = self.write_dossier(cluster, course, &mut statements).await {
                 tracing::warn!(%cluster, error = %chain(&error), "an agent's assignment could not be written");
             }
         }
         Ok(())
     }
 
-    async fn write_dossier(&self, cluster: &ClusterName, course: &Course) -> Result<(), DossierError> {
-        match self.dossier(course).await? {
-            Some(dossier) => self.write(cluster, Bytes::from(dossier.to_bytes())).await,
-            None => Ok(()),
+    async fn write_dossier(
+        &self,
+        cluster: &ClusterName,
+        course: &Course,
+        statements: &mut Statements,
+    ) -> Result<(), DossierError> {
+        let made_of = Sources {
+            assignment: (course.envelope.sequence, course.envelope.time),
+            bundle: self.hub.view.trust().bundle().version,
+        };
+        let (last, compared) = (self.dossiers.of(cluster), self.hub.clock.now());
+        if last.is_some_and(|last| last.made_of == made_of && last.is_young(compared)) {
+            return Ok(());
         }
+        let Some(dossier) = self.dossier(course, statements).await? else {
+            return Ok(());
+        };
+        let wanted = Bytes::from(dossier.to_bytes());
+        let value = Digest::of(&wanted);
+        self.write(cluster, wanted, last.map(|last| last.value) == Some(value))
+            .await?;
+        self.dossiers.keep(
+            cluster,
+            Last {
+                made_of,
+                value,
+                compared,
+            },
+        );
+        Ok(())
     }
 
-    async fn write(&self, cluster: &ClusterName, wanted: Bytes) -> Result<(), DossierError> {
+    /// Writes it where something else lies; `ours` where this process has written the same before.
+    async fn write(&self, cluster: &ClusterName, wanted: Bytes, ours: bool) -> Result<(), DossierError> {
         let failed = |error| DossierError::Bucket(cluster.clone(), error);
         let found = self.hub.assignments.get(cluster.as_str()).await.map_err(failed)?;
         if found.as_ref().is_some_and(|found| found.value == wanted) {
             return Ok(());
         }
-        let ours = self
-            .dossiers
-            .0
-            .lock()
-            .ok()
-            .and_then(|written| written.get(cluster).cloned());
-        if found.is_some() && ours.as_ref() == Some(&wanted) {
+        if found.is_some() && ours {
             tracing::error!(%cluster, "somebody else wrote the assignment of this cluster; writing it again");
         }
-        self.hub
-            .assignments
-            .put(cluster.as_str(), wanted.clone())
-            .await
-            .map_err(failed)?;
-        if let Ok(mut written) = self.dossiers.0.lock() {
-            written.insert(cluster.clone(), wanted);
-        }
+        let put = self.hub.assignments.put(cluster.as_str(), wanted).await;
+        put.map_err(failed)?;
         if let Err(error) = bus::agent::wake(&self.hub.client, cluster).await {
             tracing::debug!(%cluster, error = %chain(&error), "the agent was not woken; it looks by itself");
         }
@@ -87,16 +143,10 @@ impl Controller {
     }
 
     /// The dossier of a course; `None` while a statement that it names is not in the view.
-    async fn dossier(&self, course: &Course) -> Result<Option<Dossier>, ViewError> {
+    async fn dossier(&self, course: &Course, read: &mut Statements) -> Result<Option<Dossier>, ViewError> {
         let mut statements = BTreeMap::new();
         for named in named(&course.newest) {
-            let Ok(subject) = named.subject.parse() else {
-                return Ok(None);
-            };
-            let Some(fact) = self.hub.view.get(&subject).await? else {
-                return Ok(None);
-            };
-            let Some(text) = text(&fact.envelope) else {
+            let Some(text) = self.statement(&named.subject, read).await? else {
                 return Ok(None);
             };
             statements.insert(named.subject.clone(), text);
@@ -108,6 +158,22 @@ impl Controller {
             assignment,
             statements,
         }))
+    }
+
+    /// A named statement, read once in a pass.
+    async fn statement(&self, name: &str, read: &mut Statements) -> Result<Option<String>, ViewError> {
+        if let Some(known) = read.get(name) {
+            return Ok(Some(known.clone()));
+        }
+        let Ok(subject) = name.parse() else {
+            return Ok(None);
+        };
+        let fact = self.hub.view.get(&subject).await?;
+        let found = fact.and_then(|fact| text(&fact.envelope));
+        if let Some(found) = &found {
+            read.insert(name.to_owned(), found.clone());
+        }
+        Ok(found)
     }
 }
 

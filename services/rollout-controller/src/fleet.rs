@@ -76,7 +76,7 @@ impl Controller {
             return Ok(());
         }
         let name = self.fleet.path.display().to_string();
-        let fleet = Fleet::parse(&name, &text).map_err(FleetError::Load)?;
+        let fleet = Fleet::fitting(&name, &text, &self.strategy).map_err(FleetError::Load)?;
         for member in &fleet.clusters {
             self.publish_member(member).await?;
         }
@@ -121,6 +121,16 @@ impl Controller {
             .iter()
             .filter_map(member)
             .filter(|member| !member.removed)
+            .collect())
+    }
+
+    /// Those that have left.
+    pub(crate) async fn former_members(&self) -> Result<Vec<ClusterMember>, ViewError> {
+        let facts = self.hub.view.list(Area::Cluster, "member").await?;
+        Ok(facts
+            .iter()
+            .filter_map(member)
+            .filter(|member| member.removed)
             .collect())
     }
 

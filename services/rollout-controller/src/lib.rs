@@ -5,7 +5,8 @@
 //! wants it, with what `fold` keeps of it) -> `planner::plan` (pure) -> `act` (publish the first step, look
 //! again) -> `dossiers` (what each agent reads). What agents send goes `submissions` -> the log.
 //!
-//! One replica does all that: the one that holds the `lease`. Every replica answers reads.
+//! One replica does all that: the one that holds the `lease`; it also stores what persons say (`said`). Every replica
+//! answers reads, and draws what is watched (`boards`).
 //!
 //! Deliberately not here: whether a release may run (policy-engine), and any write to a cluster (agents).
 
@@ -13,13 +14,18 @@ pub mod config;
 
 mod act;
 mod assign;
+mod boards;
 mod dossiers;
+#[cfg(test)]
+mod fixture;
 mod fleet;
 mod fold;
 mod grpc;
 mod heartbeats;
 mod lease;
 mod modes;
+mod said;
+mod scope;
 mod submissions;
 mod world;
 
@@ -56,18 +62,22 @@ pub enum StartError {
     Load(#[source] policy::LoadError),
 }
 
-/// What the parts of the service share.
+/// One replica: what the parts of the service share. [`start`] runs it while it holds the lease; a simulation moves
+/// it by hand.
 #[derive(Debug)]
-struct Controller {
+pub struct Controller {
     hub: Hub,
     lease: lease::Lease,
     strategy: Strategy,
     fleet: fleet::File,
     fold: tokio::sync::Mutex<fold::Fold>,
-    /// Held while a mode is set.
+    /// Held while a word is stored.
     setting: tokio::sync::Mutex<()>,
+    /// Up to where stops are applied.
+    applied: said::Applied,
     heartbeats: heartbeats::Heartbeats,
     dossiers: dossiers::Written,
+    boards: boards::Boards,
 }
 
 /// Starts the service on a host.
@@ -75,29 +85,11 @@ struct Controller {
 /// # Errors
 /// If fleet or strategy can't be used.
 pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), StartError> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|source| StartError::File {
-            path: path.clone(),
-            source,
-        })
-    };
-    let text = read(&settings.strategy)?;
-    let strategy =
-        Strategy::parse(&settings.strategy.display().to_string(), &text).map_err(StartError::Load)?;
-    let text = read(&settings.fleet)?;
-    planner::Fleet::parse(&settings.fleet.display().to_string(), &text).map_err(StartError::Load)?;
-    let controller = Arc::new(Controller {
-        lease: lease::Lease::new(hub.clock),
-        hub,
-        strategy,
-        fold: tokio::sync::Mutex::default(),
-        setting: tokio::sync::Mutex::default(),
-        fleet: fleet::File::new(settings.fleet),
-        heartbeats: heartbeats::Heartbeats::default(),
-        dossiers: dossiers::Written::default(),
-    });
+    let controller = Arc::new(Controller::open(hub, settings)?);
     host.grpc.add(grpc::fleet::server(Arc::clone(&controller)));
     host.grpc.add(grpc::rollout::server(Arc::clone(&controller)));
+    let drawing = Arc::clone(&controller);
+    host.spawn(NAME, async move { drawing.draw_boards().await });
     host.spawn(NAME, async move {
         let Hub { status, shutdown, .. } = &controller.hub;
         let work = || Box::pin(controller.act());
@@ -107,6 +99,37 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
 }
 
 impl Controller {
+    /// A replica on this hub.
+    ///
+    /// # Errors
+    /// If fleet or strategy can't be used.
+    pub fn open(hub: Hub, settings: Settings) -> Result<Self, StartError> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|source| StartError::File {
+                path: path.clone(),
+                source,
+            })
+        };
+        let text = read(&settings.strategy)?;
+        let strategy =
+            Strategy::parse(&settings.strategy.display().to_string(), &text).map_err(StartError::Load)?;
+        let text = read(&settings.fleet)?;
+        planner::Fleet::fitting(&settings.fleet.display().to_string(), &text, &strategy)
+            .map_err(StartError::Load)?;
+        Ok(Self {
+            lease: lease::Lease::new(hub.clock),
+            hub,
+            strategy,
+            fold: tokio::sync::Mutex::default(),
+            setting: tokio::sync::Mutex::default(),
+            applied: said::Applied::default(),
+            fleet: fleet::File::new(settings.fleet),
+            heartbeats: heartbeats::Heartbeats::default(),
+            dossiers: dossiers::Written::default(),
+            boards: boards::Boards::default(),
+        })
+    }
+
     /// Everything that the active replica does, until the stop.
     async fn act(self: &Arc<Self>) {
         self.fleet.forget();
@@ -116,15 +139,24 @@ impl Controller {
         tokio::join!(submissions::receive(self), looking);
     }
 
-    async fn look(&self) {
+    /// What the active replica does on every change: publishes the fleet, moves rollouts on, writes what agents
+    /// read. A failure is logged; it is tried again at the next look.
+    pub async fn look(&self) {
         if let Err(error) = self.publish_fleet().await {
             tracing::warn!(error = %chain(&error), "the fleet could not be published");
         }
-        if let Err(error) = self.move_on().await {
-            tracing::warn!(error = %chain(&error), "rollouts could not move on");
-        }
+        let applied = match self.move_on().await {
+            Ok(applied) => applied,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "rollouts could not move on");
+                None
+            }
+        };
         if let Err(error) = self.write_dossiers().await {
             tracing::warn!(error = %chain(&error), "not every agent's assignment could be written");
+        }
+        if let Some(sequence) = applied {
+            self.applied.up_to(sequence);
         }
     }
 }

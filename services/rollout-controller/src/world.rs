@@ -3,7 +3,7 @@
 //! Members alone have facts, health and heartbeats; courses are there for clusters that left the fleet too, so
 //! that what they were asked is taken back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bus::{Area, Fact, ViewError, subject};
 use domain::decision::Outcome;
@@ -16,6 +16,7 @@ use wire::{fleet, policy, rollout, verification};
 
 use crate::Controller;
 use crate::fold::{Courses, Rollouts};
+use crate::said::Said;
 
 /// Why the world is not known.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,10 @@ pub(crate) struct Known {
     pub(crate) facts: BTreeMap<ClusterName, (ClusterFacts, FactsView)>,
     pub(crate) decisions: Vec<DecisionView>,
     pub(crate) modes: Modes,
+    /// The newest word about each scope of a stop, lifted or not.
+    pub(crate) stops: Vec<Said>,
+    /// What persons asked to be tried again.
+    pub(crate) retried: Vec<Said>,
     pub(crate) rollouts: Rollouts,
     pub(crate) courses: Courses,
     pub(crate) health: BTreeMap<ClusterName, HealthReport>,
@@ -65,7 +70,8 @@ impl Known {
                 .or_else(|| self.rollouts.last())
                 .map(|(_, rollout)| RolloutView::clone(rollout)),
             previous: self.previous(),
-            restarts: BTreeSet::new(),
+            restarts: self.retried.iter().filter_map(Said::retried).cloned().collect(),
+            stops: self.active_stops().cloned().collect(),
             assignments: self
                 .courses
                 .iter()
@@ -111,6 +117,8 @@ impl Controller {
             facts,
             decisions: self.decisions().await?,
             modes: self.modes().await?,
+            stops: self.stops().await?,
+            retried: self.retried().await?,
             rollouts,
             courses,
             health,

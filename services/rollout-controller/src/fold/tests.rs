@@ -75,7 +75,14 @@ fn started() -> RolloutStarted {
             clusters: vec![cluster()],
             max_concurrency: 1,
             bake: SignedDuration::ZERO,
+            bake_clusters: 0,
+            bake_reconciles: 0,
+            failure_budget: 0,
+            min_clusters: 1,
         }],
+        failure_budget: None,
+        unreachable_budget: None,
+        superseding: domain::rollout::Superseding::FinishRollout,
     }
 }
 
@@ -187,6 +194,7 @@ fn a_rollout_is_folded_step_by_step() {
     let opened = WaveOpened {
         rollout: rollout(),
         wave: "canary".to_owned(),
+        detail: String::new(),
     };
     let opened = fact(
         subject::rollout_opened(&rollout(), "canary"),
@@ -227,6 +235,8 @@ fn what_a_cluster_was_asked_that_left_the_fleet_is_taken_back() {
         facts: BTreeMap::new(),
         decisions: Vec::new(),
         modes: planner::reducer::Modes::default(),
+        stops: Vec::new(),
+        retried: Vec::new(),
         rollouts: fold.rollouts,
         courses: fold.courses,
         health: BTreeMap::new(),

@@ -2,32 +2,22 @@
 
 use std::sync::Arc;
 
-use domain::trace::TraceId;
-use domain::{ClusterMember, Mode, Reason};
+use domain::rollout::RolloutRetried;
+use domain::{Mode, RolloutKey, StopScope, StopSetting};
 use hub::grpc::{invalid, not_found, unavailable};
 use hub::page::page;
-use jiff::Timestamp;
-use planner::Plan;
-use planner::reducer::{RolloutView, Scope, Wait};
-use runtime::errors::chain;
-use tonic::{Code, Request, Response, Status};
+use hub::watch::{Message, Wish};
+use tonic::{Request, Response, Status};
 use wire::rollout::v1;
 use wire::rollout::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
 
-use super::scope_name;
+use super::resources::Scene;
+use super::{LOCAL, active, reason, refused, request_id, resources};
 use crate::Controller;
-use crate::modes::{self, SetModeError};
+use crate::said::{Said, Word};
+use crate::world::Known;
 
-/// Who acts while there are no identities: every port is loopback only.
-const LOCAL: &str = "local operator (loopback)";
-
-/// Why a standby stores nothing.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "another replica of rollout-controller is the active one, or is about to be: ask that one, or again in a few \
-     seconds"
-)]
-struct Standby;
+mod modes;
 
 /// The service for a host.
 pub(crate) fn server(controller: Arc<Controller>) -> RolloutServiceServer<Api> {
@@ -38,137 +28,157 @@ pub(crate) fn server(controller: Arc<Controller>) -> RolloutServiceServer<Api> {
 #[derive(Debug)]
 pub(crate) struct Api(Arc<Controller>);
 
-fn wait(wait: &Wait) -> v1::RolloutWait {
-    v1::RolloutWait {
-        scope: scope_name(&wait.scope),
-        reason: wait.reason.code().to_owned(),
-        detail: wait.detail.clone(),
-        until_time: wire::time::optional_timestamp(wait.until),
-    }
+/// The rollout of a resource name.
+fn rollout(name: &str) -> Result<RolloutKey, Status> {
+    let wanted = name.strip_prefix("rollouts/").and_then(|key| key.parse().ok());
+    wanted.ok_or_else(|| *invalid("name", "is not like rollouts/flux-v2.9.4-1"))
 }
 
-fn wave(view: &RolloutView, name: &str, waits: &[Wait]) -> v1::Wave {
-    let state = if view.baked.contains_key(name) {
-        v1::WaveState::Baked
-    } else if view.opened.contains_key(name) {
-        v1::WaveState::Open
-    } else {
-        v1::WaveState::Pending
-    };
-    let own = |w: &&Wait| matches!(&w.scope, Scope::Wave(wave) if wave == name);
-    v1::Wave {
-        wave: name.to_owned(),
-        state: state.into(),
-        waits: waits.iter().filter(own).map(wait).collect(),
-    }
-}
-
-fn resource(time: Timestamp, view: &RolloutView, plan: &Plan) -> v1::Rollout {
-    let key = &view.started.rollout;
-    // What a plan waits for belongs to the rollout that goes on.
-    let waits: &[Wait] = if view.finished.is_none() { &plan.waits } else { &[] };
-    v1::Rollout {
-        name: format!("rollouts/{key}"),
-        started: Some(v1::RolloutStarted::from(&view.started)),
-        start_time: Some(wire::time::timestamp(time)),
-        waves: view
-            .started
-            .waves
-            .iter()
-            .map(|snapshot| wave(view, &snapshot.name, waits))
-            .collect(),
-        finished: view.finished.as_ref().map(v1::RolloutFinished::from),
-        waits: waits
-            .iter()
-            .filter(|w| matches!(w.scope, Scope::Rollout | Scope::Cluster(_)))
-            .map(wait)
-            .collect(),
-        trace_id: TraceId::of_rollout(key).to_string(),
+fn message(message: Message<v1::Rollout>) -> v1::WatchRolloutsResponse {
+    v1::WatchRolloutsResponse {
+        event: message.event.into(),
+        rollout: message.resource,
+        resume_token: message.token,
     }
 }
 
 impl Api {
+    #[cfg(test)]
+    pub(crate) fn of(controller: &Arc<Controller>) -> Self {
+        Self(Arc::clone(controller))
+    }
+
+    async fn known(&self) -> Result<Known, Status> {
+        self.0.known().await.map_err(|error| *unavailable(&error))
+    }
+
     async fn all(&self) -> Result<Vec<v1::Rollout>, Status> {
-        let known = self.0.known().await.map_err(|error| *unavailable(&error))?;
+        let known = self.known().await?;
         let plan = planner::plan(&known.world(&self.0.strategy));
-        Ok(known
-            .rollouts
-            .iter()
-            .rev()
-            .map(|(time, view)| resource(*time, view, &plan))
-            .collect())
-    }
-
-    /// The members that a scope speaks of now.
-    async fn in_scope(&self, scope: &wire::Scope) -> Result<Vec<ClusterMember>, Status> {
-        let members = self.0.members().await.map_err(|error| *unavailable(&error))?;
-        let strategy = &self.0.strategy;
-        match scope {
-            wire::Scope::Wave(wave) => {
-                if !strategy.waves.iter().any(|known| known.name == *wave) {
-                    return Err(*not_found(&format!(
-                        "wave/{wave} in strategy {}",
-                        strategy.id.name
-                    )));
-                }
-                let own = |m: &ClusterMember| strategy.wave_of(m).is_some_and(|w| w.name == *wave);
-                Ok(members.into_iter().filter(own).collect())
-            }
-            wire::Scope::Cluster(cluster) => {
-                let found: Vec<_> = members.into_iter().filter(|m| m.cluster == *cluster).collect();
-                if found.is_empty() {
-                    Err(*not_found(&format!("cluster/{cluster}")))
-                } else {
-                    Ok(found)
-                }
-            }
-        }
-    }
-
-    async fn store(&self, scope: &wire::Scope, mode: Mode, request_id: uuid::Uuid) -> Result<u64, Status> {
-        let setting = wire::ModeSetting {
-            scope: scope.clone(),
-            mode,
-            principal: LOCAL.to_owned(),
-            request_id: request_id.to_string(),
+        let scene = Scene {
+            known: &known,
+            strategy: &self.0.strategy,
+            plan: &plan,
         };
-        let stored = self.0.set_mode(&setting).await;
-        stored.map_err(|error| match error {
-            SetModeError::Reused { .. } => runtime::grpc::status(
-                Code::AlreadyExists,
-                Reason::FieldInvalid.code(),
-                chain(&error),
-                [("field", "request_id".to_owned())],
-            ),
-            SetModeError::Log(_)
-            | SetModeError::View(_)
-            | SetModeError::Behind
-            | SetModeError::Journal(..)
-            | SetModeError::Moving(_) => *unavailable(&error),
-        })
+        Ok(scene.rollouts())
     }
 
-    /// What holds for the members of a scope after a mode was set for it, where that is something else.
-    async fn differing(
-        &self,
-        members: &[ClusterMember],
-        (scope, mode): (&wire::Scope, Mode),
-        validate_only: bool,
-    ) -> Result<Vec<String>, Status> {
-        let mut modes = self.0.modes().await.map_err(|error| *unavailable(&error))?;
-        if validate_only {
-            modes = modes::with(modes, scope, mode);
+    /// Refuses the scope of a stop that nothing goes by, where it is to be set. One that is in force can be lifted
+    /// whatever became of its scope.
+    async fn exists(&self, scope: &StopScope) -> Result<(), Status> {
+        if self.known().await?.exists(&self.0.strategy, scope) {
+            return Ok(());
         }
-        let why = |member: &ClusterMember| {
-            let wave = self.0.strategy.wave_of(member).map(|wave| wave.name.as_str());
-            modes::differs(member, wave, (scope, mode), &modes)
-        };
-        Ok(members.iter().filter_map(why).collect())
+        Err(*not_found(&match scope {
+            StopScope::Wave(_) => format!("{scope} in strategy {}", self.0.strategy.id.name),
+            StopScope::Rollout(key) => format!("rollouts/{key}"),
+            StopScope::Fleet | StopScope::Label { .. } | StopScope::Cluster(_) | StopScope::Version(_) => {
+                scope.to_string()
+            }
+        }))
     }
 }
 
 #[tonic::async_trait]
 impl RolloutService for Api {
+    type WatchRolloutsStream = super::Watch<v1::WatchRolloutsResponse>;
+
+    async fn watch_rollouts(
+        &self,
+        request: Request<v1::WatchRolloutsRequest>,
+    ) -> Result<Response<Self::WatchRolloutsStream>, Status> {
+        let request = request.into_inner();
+        if !request.name.is_empty() {
+            rollout(&request.name)?;
+        }
+        let wish = Wish {
+            token: &request.resume_token,
+            name: &request.name,
+        };
+        super::watch(&self.0, &self.0.boards.rollouts, wish, message).await
+    }
+
+    async fn set_stop(
+        &self,
+        request: Request<v1::SetStopRequest>,
+    ) -> Result<Response<v1::SetStopResponse>, Status> {
+        let request = request.into_inner();
+        let Ok(scope) = request.scope.parse::<StopScope>() else {
+            let forms = "is none of fleet, wave/NAME, label/KEY=VALUE, cluster/NAME, rollout/flux-vX.Y.Z-N and \
+                         version/vX.Y.Z";
+            return Err(*invalid("scope", forms));
+        };
+        let setting = StopSetting {
+            scope,
+            active: request.active,
+            reason: reason(&request.reason)?,
+            principal: LOCAL.to_owned(),
+            request_id: request_id(&request.request_id)?,
+        };
+        active(&self.0)?;
+        if setting.active {
+            self.exists(&setting.scope).await?;
+        }
+        let said = self
+            .0
+            .say(&Word::Stop(setting.clone()), request.validate_only)
+            .await;
+        let said = said.map_err(|error| refused(&error))?;
+        let would = || v1::Stop {
+            set: Some(v1::StopSet::from(&setting)),
+            set_time: Some(wire::time::timestamp(self.0.hub.clock.now())),
+            sequence: 0,
+        };
+        let known = self.known().await?;
+        let members = known.in_scope(&self.0.strategy, &setting.scope);
+        Ok(Response::new(v1::SetStopResponse {
+            stop: Some(said.as_ref().and_then(resources::stop).unwrap_or_else(would)),
+            clusters: members.iter().map(|member| member.cluster.to_string()).collect(),
+            in_work: known.in_work(&members),
+        }))
+    }
+
+    async fn list_stops(
+        &self,
+        request: Request<v1::ListStopsRequest>,
+    ) -> Result<Response<v1::ListStopsResponse>, Status> {
+        let request = request.into_inner();
+        let all = self.0.stops().await.map_err(|error| *unavailable(&error))?;
+        let shown = |said: &&Said| request.show_lifted || said.stop().is_some_and(|stop| stop.active);
+        let shown: Vec<v1::Stop> = all.iter().filter(shown).filter_map(resources::stop).collect();
+        let scope = |stop: &v1::Stop| stop.set.as_ref().map(|set| set.scope.clone()).unwrap_or_default();
+        let paged = page(shown, request.page_size, &request.page_token, scope);
+        let (stops, next_page_token) = paged.map_err(|status| *status)?;
+        Ok(Response::new(v1::ListStopsResponse {
+            stops,
+            next_page_token,
+        }))
+    }
+
+    async fn retry_rollout(
+        &self,
+        request: Request<v1::RetryRolloutRequest>,
+    ) -> Result<Response<v1::RetryRolloutResponse>, Status> {
+        let request = request.into_inner();
+        let retried = RolloutRetried {
+            rollout: rollout(&request.name)?,
+            reason: reason(&request.reason)?,
+            principal: LOCAL.to_owned(),
+            request_id: request_id(&request.request_id)?,
+        };
+        let next = RolloutKey {
+            version: retried.rollout.version.clone(),
+            ordinal: retried.rollout.ordinal.saturating_add(1),
+        };
+        active(&self.0)?;
+        let said = self.0.say(&Word::Retry(retried), request.validate_only).await;
+        let said = said.map_err(|error| refused(&error))?;
+        Ok(Response::new(v1::RetryRolloutResponse {
+            next: format!("rollouts/{next}"),
+            sequence: said.map_or(0, |said| said.sequence),
+        }))
+    }
+
     async fn list_rollouts(
         &self,
         request: Request<v1::ListRolloutsRequest>,
@@ -192,9 +202,7 @@ impl RolloutService for Api {
         request: Request<v1::GetRolloutRequest>,
     ) -> Result<Response<v1::Rollout>, Status> {
         let name = request.into_inner().name;
-        if !name.starts_with("rollouts/") {
-            return Err(*invalid("name", "is not like rollouts/flux-v2.9.4-1"));
-        }
+        rollout(&name)?;
         match self.all().await?.into_iter().find(|rollout| rollout.name == name) {
             Some(rollout) => Ok(Response::new(rollout)),
             None => Err(*not_found(&name)),
@@ -215,24 +223,22 @@ impl RolloutService for Api {
         let Some(mode) = mode else {
             return Err(*invalid("mode", "is neither Observe nor Enforce"));
         };
-        let Ok(request_id) = request.request_id.parse::<uuid::Uuid>() else {
-            return Err(*invalid("request_id", "is not a UUID"));
+        let setting = wire::ModeSetting {
+            scope: scope.clone(),
+            mode,
+            principal: LOCAL.to_owned(),
+            request_id: request_id(&request.request_id)?,
         };
-        if !self.0.lease.is_held() {
-            return Err(*unavailable(&Standby));
-        }
+        active(&self.0)?;
         let members = self.in_scope(&scope).await?;
-        let sequence = if request.validate_only {
-            0
-        } else {
-            self.store(&scope, mode, request_id).await?
-        };
+        let said = self.0.say(&Word::Mode(setting), request.validate_only).await;
+        let said = said.map_err(|error| refused(&error))?;
         Ok(Response::new(v1::EnforceResponse {
             clusters: members.iter().map(|member| member.cluster.to_string()).collect(),
             capped: self
                 .differing(&members, (&scope, mode), request.validate_only)
                 .await?,
-            sequence,
+            sequence: said.map_or(0, |said| said.sequence),
         }))
     }
 }

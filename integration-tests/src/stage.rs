@@ -5,6 +5,7 @@
 //! operator would write. What a test changes on purpose it changes in those files, or on the bus.
 
 mod files;
+pub mod forge;
 mod hub;
 mod site;
 
@@ -132,6 +133,19 @@ pub struct Stage {
     pub sites: Vec<Site>,
 }
 
+/// The demo's three clusters: one canary, two in production.
+pub const THREE: [Plan; 3] = [
+    TWO[0],
+    Plan {
+        name: "prod-eu",
+        wave: "prod",
+    },
+    Plan {
+        name: "prod-us",
+        wave: "prod",
+    },
+];
+
 impl Stage {
     /// Builds a stage: parts, the running release, clusters with Flux on it. Neither hub nor agents are
     /// started.
@@ -217,7 +231,7 @@ fn default_manifests() -> Result<String, StageError> {
 }
 
 /// A binary of this workspace: beside the one that runs, or above it where that is a test.
-fn binary(name: &str) -> Result<PathBuf, StageError> {
+pub(crate) fn binary(name: &str) -> Result<PathBuf, StageError> {
     let own = std::env::current_exe().map_err(|source| StageError::File {
         path: name.into(),
         source,

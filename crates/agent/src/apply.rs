@@ -28,9 +28,8 @@ pub async fn apply(cluster: &Cluster, plan: &Plan, lease: &Lease) -> Result<(), 
         .partition(|object| manifest::is_cluster_definition(object));
     let catalogue = cluster.catalogue().await?;
     write(&catalogue, &definitions, plan.manager, lease).await?;
-    for crd in definitions.iter().filter(|object| object.is_crd()) {
-        established(&catalogue, crd).await?;
-    }
+    let crds = definitions.iter().filter(|object| object.is_crd());
+    futures::future::try_join_all(crds.map(|crd| established(&catalogue, crd))).await?;
     // Stable: what the manifest puts first stays first among equals.
     rest.sort_by_key(|object| {
         object.kind == "Deployment" && object.name != Component::SourceController.name()

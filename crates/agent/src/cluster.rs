@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::{DynamicObject, GroupVersionKind};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::discovery::Scope;
 use kube::{Api, Client, Discovery};
 use serde_json::Value;
@@ -17,17 +17,20 @@ use serde_json::Value;
 use domain::CrdSet;
 use flux::manifest::Object;
 
+use crate::flow::{self, Totals};
 use crate::health::Seen;
 
 mod error;
+mod patience;
 
-pub use error::ClusterError;
+pub use error::{Answer, ClusterError};
+pub(crate) use patience::patiently;
 
 /// Namespace of Flux.
 pub const NAMESPACE: &str = "flux-system";
 
 /// No single answer of an API server is waited for longer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// One cluster.
 #[derive(Clone)]
@@ -69,7 +72,10 @@ impl Cluster {
             }
             None => kube::Config::incluster().map_err(ClusterError::InCluster)?,
         };
-        config.read_timeout = Some(READ_TIMEOUT);
+        config.read_timeout = Some(ANSWER_WITHIN);
+        config.write_timeout = Some(ANSWER_WITHIN);
+        // It would wait as long as an answer tells it to, and for minutes without one: see `patience`.
+        config.default_retry = false;
         // An API server is reached directly: a proxy of the environment is meant for the internet, and this
         // build of kube can't use one.
         config.proxy_url = None;
@@ -95,9 +101,7 @@ impl Cluster {
     /// # Errors
     /// If it does not answer.
     pub async fn version(&self) -> Result<String, ClusterError> {
-        let version = self
-            .client
-            .apiserver_version()
+        let version = patiently(async || self.client.apiserver_version().await)
             .await
             .map_err(read("the API server's version"))?;
         Ok(version.git_version)
@@ -108,10 +112,8 @@ impl Cluster {
     /// # Errors
     /// If discovery fails.
     pub async fn catalogue(&self) -> Result<Catalogue, ClusterError> {
-        let discovery = Discovery::new(self.client.clone())
-            .run_aggregated()
-            .await
-            .map_err(read("the API's kinds"))?;
+        let ask = async || Discovery::new(self.client.clone()).run_aggregated().await;
+        let discovery = patiently(ask).await.map_err(read("the API's kinds"))?;
         Ok(Catalogue {
             client: self.client.clone(),
             discovery,
@@ -124,11 +126,7 @@ impl Cluster {
     /// If they can't be read.
     pub async fn deployments(&self) -> Result<Vec<Deployment>, ClusterError> {
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), NAMESPACE);
-        Ok(api
-            .list(&ListParams::default())
-            .await
-            .map_err(read("Deployments"))?
-            .items)
+        listed(&api, "Deployments").await
     }
 
     /// The pods of the namespace.
@@ -137,11 +135,7 @@ impl Cluster {
     /// If they can't be read.
     pub async fn pods(&self) -> Result<Vec<Pod>, ClusterError> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
-        Ok(api
-            .list(&ListParams::default())
-            .await
-            .map_err(read("pods"))?
-            .items)
+        listed(&api, "pods").await
     }
 
     /// The CRDs of Flux.
@@ -150,12 +144,8 @@ impl Cluster {
     /// If they can't be read.
     pub async fn crds(&self) -> Result<Vec<Object>, ClusterError> {
         let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let listed = api
-            .list(&ListParams::default())
-            .await
-            .map_err(read("CRDs"))?
-            .items;
-        listed
+        listed(&api, "CRDs")
+            .await?
             .into_iter()
             .filter(|crd| is_flux_group(&crd.spec.group))
             .map(|mut crd| {
@@ -165,6 +155,27 @@ impl Cluster {
                 object_of(&crd, &name)
             })
             .collect()
+    }
+
+    /// How often Flux has reconciled each Kustomization; nothing where the kind is not served.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn reconciliations(&self) -> Result<Totals, ClusterError> {
+        // Served as v1 by every Flux 2; asking for the catalogue at each look would cost more than the list.
+        let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
+        let resource = ApiResource::from_gvk(&kind);
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let everything = ListParams::default();
+        let found = match patiently(async || api.list(&everything).await).await {
+            Ok(found) => found.items,
+            Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+            Err(error) => return Err(read("Kustomizations")(error)),
+        };
+        let values = found
+            .into_iter()
+            .filter_map(|object| serde_json::to_value(object).ok());
+        Ok(flow::totals(&values.collect::<Vec<_>>()))
     }
 
     /// What `health` looks at.
@@ -195,10 +206,20 @@ fn is_flux_group(group: &str) -> bool {
     group.ends_with(".toolkit.fluxcd.io") || group == "source.extensions.fluxcd.io"
 }
 
+/// All objects of a kind.
+async fn listed<K>(api: &Api<K>, what: &'static str) -> Result<Vec<K>, ClusterError>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let everything = ListParams::default();
+    let found = patiently(async || api.list(&everything).await).await;
+    Ok(found.map_err(read(what))?.items)
+}
+
 fn read(what: &'static str) -> impl FnOnce(kube::Error) -> ClusterError {
     move |source| ClusterError::Read {
         what,
-        source: Box::new(source),
+        source: source.into(),
     }
 }
 
@@ -245,11 +266,36 @@ impl Catalogue {
             return Ok(false);
         };
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        let listed = api.list_metadata(&ListParams::default().limit(1)).await;
+        let one = ListParams::default().limit(1);
+        let listed = patiently(async || api.list_metadata(&one).await).await;
         Ok(!listed
             .map_err(read("objects of another installer"))?
             .items
             .is_empty())
+    }
+
+    /// An object by namespace and name; nothing where the kind is not served.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn find(
+        &self,
+        group: &str,
+        kind: &str,
+        (namespace, name): (&str, &str),
+    ) -> Result<Option<Value>, ClusterError> {
+        let Some((resource, _)) = self.discovery.get(group).and_then(|g| g.recommended_kind(kind)) else {
+            return Ok(None);
+        };
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let found = patiently(async || api.get_opt(name).await).await;
+        let found = found.map_err(read("what owns the install"))?;
+        found
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(|_malformed| ClusterError::Form {
+                object: format!("{kind}/{name}"),
+            })
     }
 
     /// The object as it is, if it is there.
@@ -257,9 +303,8 @@ impl Catalogue {
     /// # Errors
     /// If the API server does not answer, or does not serve the kind.
     pub async fn get(&self, object: &Object) -> Result<Option<Value>, ClusterError> {
-        let found = self
-            .api(object)?
-            .get_opt(&object.name)
+        let api = self.api(object)?;
+        let found = patiently(async || api.get_opt(&object.name).await)
             .await
             .map_err(read("an object of Flux"))?;
         match found.map(serde_json::to_value).transpose() {
@@ -278,10 +323,9 @@ impl Catalogue {
         let mut params = PatchParams::apply(manager);
         params.dry_run = dry_run;
         let api = self.api(object)?;
-        let applied = match api
-            .patch(&object.name, &params, &Patch::Apply(&object.value))
-            .await
-        {
+        let patch = Patch::Apply(&object.value);
+        // Applying again what was applied already changes nothing, so a lost answer may be asked for again.
+        let applied = match patiently(async || api.patch(&object.name, &params, &patch).await).await {
             Ok(applied) => applied,
             Err(error) => return Err(refused(object, manager, error)),
         };
@@ -294,9 +338,10 @@ impl Catalogue {
     }
 }
 
-/// A 409 is a conflict of managers only if its causes say so; otherwise somebody was faster.
-fn refused(object: &Object, manager: &str, error: kube::Error) -> ClusterError {
-    let causes: Vec<_> = match &error {
+/// Field and owner of each conflict of managers. A 409 is one only if its causes say so; otherwise somebody
+/// was faster.
+fn conflicts(error: &kube::Error) -> Vec<(String, String)> {
+    match error {
         kube::Error::Api(status) if status.code == 409 => status
             .details
             .iter()
@@ -305,12 +350,16 @@ fn refused(object: &Object, manager: &str, error: kube::Error) -> ClusterError {
             .map(|cause| (cause.field.clone(), quoted(&cause.message)))
             .collect(),
         _ => Vec::new(),
-    };
+    }
+}
+
+fn refused(object: &Object, manager: &str, error: kube::Error) -> ClusterError {
+    let causes = conflicts(&error);
     let object = label(object);
     if causes.is_empty() {
         ClusterError::Apply {
             object,
-            source: Box::new(error),
+            source: error.into(),
         }
     } else {
         ClusterError::Conflict {

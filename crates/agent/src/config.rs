@@ -10,15 +10,17 @@ use attest::{PublicKey, SigningKey};
 use bus::config::{NatsConfig, TrustConfig};
 use domain::{ClusterName, Mode};
 use runtime::config::{Invalid, Validate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{AcceptedPolicy, Demands};
 
 /// Everything that an operator says to an agent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name of the cluster, as in the fleet's file.
+    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub cluster: String,
     /// File with the agent's private key (PKCS#8 PEM). Made at the first start where it is missing; its
     /// fingerprint is printed for `agentKey` in the fleet's file.
@@ -27,13 +29,19 @@ pub struct Config {
     pub state: PathBuf,
     /// Cap on the mode: what the agent's permissions in the cluster allow.
     #[serde(default = "observe")]
+    #[schemars(extend("enum" = ["Observe", "Enforce"]))]
     pub max_mode: String,
     /// Roles that must have spoken. The verifier always must.
     #[serde(default = "all_roles")]
+    #[schemars(inner(regex(pattern = r"^(verifier|scanner|policy|controller|ledger)$")))]
     pub roles: Vec<String>,
     /// Policies that may allow.
+    #[schemars(length(min = 1))]
     pub policies: Vec<PolicyConfig>,
-    /// Paths that may differ from the installed version's manifests, as refusals name them.
+    /// Paths that may differ from the installed version's manifests, as refusals name them, or what they begin
+    /// with: `spec.template.spec.tolerations`; of one object alone behind its name:
+    /// `Deployment/source-controller spec.template.spec.volumes`. What the new version itself sets to another
+    /// value is refused all the same.
     #[serde(default)]
     pub tolerate: Vec<String>,
     /// Accept demo keys and demo trust. In a lab alone.
@@ -55,31 +63,36 @@ pub struct Config {
 }
 
 /// A policy that may allow.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
     /// Its name.
     pub name: String,
     /// Digest of its text; without one any text under that name.
     #[serde(default)]
+    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
 }
 
 /// How often things are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timing {
     /// The assignment, where no wake arrives.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["30s"]))]
     pub poll: Duration,
     /// Facts and health while nothing is going on.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["30s"]))]
     pub observe: Duration,
     /// Health while a task is settling.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["30s"]))]
     pub settle: Duration,
     /// Signs of life.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["30s"]))]
     pub heartbeat: Duration,
 }
 

@@ -8,13 +8,10 @@ use serde_json::Value;
 
 use domain::fleet::{ComponentFacts, CrdFacts};
 use domain::{ClusterFacts, ClusterName, Component, Digest};
-use flux::ownership::{self, Marks};
+use flux::ownership::{self, Input, Marks};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::health::digest_of;
-
-/// The CRD whose labels say who installed Flux, as `flux` itself decides it.
-const MARKED_CRD: &str = "gitrepositories.source.toolkit.fluxcd.io";
 
 /// Looks at the cluster.
 ///
@@ -64,13 +61,25 @@ pub async fn gather(
     }
     let mut facts: BTreeMap<String, CrdFacts> = BTreeMap::new();
     for crd in crds {
-        if crd.name == MARKED_CRD {
+        if crd.name == ownership::MARKER_CRD {
             seen.crd = Some(Marks::read(&crd.value));
         }
         let known = flux::manifest::crd_facts(&crd).map_err(|_malformed| ClusterError::Form {
             object: crd.name.clone(),
         })?;
         facts.insert(crd.name, known);
+    }
+    for (namespace, kustomization) in ownership::kustomizations(&seen) {
+        let found = catalogue
+            .find(
+                "kustomize.toolkit.fluxcd.io",
+                "Kustomization",
+                (&namespace, &kustomization),
+            )
+            .await?;
+        if let Some(input) = found.as_ref().and_then(Input::read) {
+            seen.inputs.insert((namespace, kustomization), input);
+        }
     }
     Ok(ClusterFacts {
         cluster: name.clone(),

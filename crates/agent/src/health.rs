@@ -284,10 +284,7 @@ fn container(
     let waiting = status.state.as_ref().and_then(|s| s.waiting.as_ref());
     match waiting.and_then(|w| w.reason.as_deref()) {
         Some("CrashLoopBackOff") => {
-            let detail = format!(
-                "container {} restarted {} times",
-                status.name, status.restart_count
-            );
+            let detail = crash_loop(status);
             findings
                 .wrong
                 .push(symptom(Reason::CrashLoop, object.to_owned(), detail));
@@ -316,6 +313,15 @@ fn container(
         findings
             .wrong
             .push(symptom(Reason::ContainerRestarted, object.to_owned(), detail));
+    }
+}
+
+/// A container that has only just begun to crash was not restarted yet.
+fn crash_loop(status: &ContainerStatus) -> String {
+    let name = &status.name;
+    match status.restart_count {
+        0 => format!("container {name} is waiting in CrashLoopBackOff"),
+        count => format!("container {name} restarted {count} times"),
     }
 }
 

@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::PostParams;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Cluster, ClusterError, NAMESPACE};
+use crate::cluster::{Cluster, ClusterError, NAMESPACE, patiently};
 
 /// Name of the Lease.
 pub const NAME: &str = "fluxgate-agent";
@@ -55,12 +55,23 @@ impl Lease {
     }
 
     async fn take(&self, now: Timestamp) -> Result<(), ClusterError> {
-        let api: Api<LeaseObject> = Api::namespaced(self.cluster.client(), NAMESPACE);
-        let failed = |source: kube::Error| ClusterError::Apply {
+        let held = patiently(async || self.replace(now).await).await;
+        match held.map_err(|source| ClusterError::Apply {
             object: format!("Lease/{NAME}"),
-            source: Box::new(source),
-        };
-        let found = api.get_opt(NAME).await.map_err(failed)?;
+            source: source.into(),
+        })? {
+            None => Ok(()),
+            Some(holder) => Err(ClusterError::Held {
+                object: "Lease/fluxgate-agent",
+                holder,
+            }),
+        }
+    }
+
+    /// Reads and writes it; gives its holder where that is another one who is alive.
+    async fn replace(&self, now: Timestamp) -> Result<Option<String>, kube::Error> {
+        let api: Api<LeaseObject> = Api::namespaced(self.cluster.client(), NAMESPACE);
+        let params = PostParams::default();
         let spec = LeaseSpec {
             holder_identity: Some(self.holder.clone()),
             lease_duration_seconds: Some(SECONDS),
@@ -68,7 +79,7 @@ impl Lease {
             acquire_time: Some(MicroTime(now)),
             ..LeaseSpec::default()
         };
-        let Some(found) = found else {
+        let Some(found) = api.get_opt(NAME).await? else {
             let metadata = ObjectMeta {
                 name: Some(NAME.to_owned()),
                 ..ObjectMeta::default()
@@ -77,26 +88,21 @@ impl Lease {
                 metadata,
                 spec: Some(spec),
             };
-            api.create(&PostParams::default(), &lease).await.map_err(failed)?;
-            return Ok(());
+            api.create(&params, &lease).await?;
+            return Ok(None);
         };
         let current = found.spec.clone().unwrap_or_default();
         let holder = current.holder_identity.unwrap_or_default();
         let alive = current.renew_time.is_some_and(|time| now < time.0 + DURATION);
         if alive && holder != self.holder {
-            return Err(ClusterError::Held {
-                object: "Lease/fluxgate-agent",
-                holder,
-            });
+            return Ok(Some(holder));
         }
         // The resource version that was read goes along: whoever was faster has it.
         let lease = LeaseObject {
             metadata: found.metadata,
             spec: Some(spec),
         };
-        api.replace(NAME, &PostParams::default(), &lease)
-            .await
-            .map_err(failed)?;
-        Ok(())
+        api.replace(NAME, &params, &lease).await?;
+        Ok(None)
     }
 }

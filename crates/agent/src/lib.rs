@@ -13,6 +13,7 @@ pub mod check;
 pub mod cluster;
 pub mod config;
 pub mod facts;
+pub mod flow;
 pub mod health;
 pub mod lease;
 pub mod memory;

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use domain::{ClusterFacts, Component, Digest, ImageRef, Reason};
-use flux::customisation::{self, Difference};
 use flux::manifest::{self, Object};
 
 use crate::check::Order;
-use crate::cluster::{Catalogue, Cluster, ClusterError, label};
+use crate::cluster::{Cluster, ClusterError};
 use crate::health::Target;
+
+mod install;
+
+use install::Install;
 
 /// Manifests are never larger than this, unpacked.
 const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
@@ -50,11 +53,14 @@ pub enum PreflightError {
         detail: String,
     },
     /// Could not be found out.
-    #[error("looking at the cluster")]
-    Cluster(#[source] ClusterError),
+    #[error(transparent)]
+    Cluster(ClusterError),
     /// The bytes could not be fetched now.
     #[error("fetching manifests")]
     Blob(#[source] bus::agent::AgentError),
+    /// Pods are on their way: what runs is not known yet.
+    #[error("no pod of {0} reports its image now")]
+    NoPod(Component),
     /// Nobody has the bytes now; whoever does puts them back.
     #[error("nobody has {0} now")]
     NoBytes(Digest),
@@ -68,7 +74,7 @@ impl PreflightError {
             Self::Refused { .. } => false,
             Self::Cluster(error) => error.retryable(),
             Self::Blob(error) => error.retryable(),
-            Self::NoBytes(_) => true,
+            Self::NoPod(_) | Self::NoBytes(_) => true,
         }
     }
 }
@@ -116,12 +122,13 @@ pub async fn preflight(
     baseline_is_live(order, facts)?;
     let plan = plan(order, layers, facts)?;
     let catalogue = cluster.catalogue().await.map_err(PreflightError::Cluster)?;
-    for object in &plan.expected {
-        uncustomised(&catalogue, object, plan.manager, tolerate).await?;
-    }
-    for object in &plan.objects {
-        keeps_tolerated(&catalogue, object, plan.manager, tolerate).await?;
-    }
+    let install = Install {
+        catalogue: &catalogue,
+        manager: plan.manager,
+        tolerate,
+    };
+    let tolerated = install.is_uncustomised(&plan.expected).await?;
+    install.keeps(&tolerated, &plan.objects).await?;
     Ok(plan)
 }
 
@@ -145,10 +152,7 @@ fn baseline_is_live(order: &Order, facts: &ClusterFacts) -> Result<(), Preflight
             return refuse(Reason::BaselineImageUnknown, detail);
         }
         if found.image_ids.is_empty() {
-            return refuse(
-                Reason::BaselineMoved,
-                format!("no pod of {component} reports its image"),
-            );
+            return Err(PreflightError::NoPod(*component));
         }
     }
     refuse(
@@ -293,80 +297,6 @@ fn with_live_image(mut object: Object, facts: &ClusterFacts) -> Object {
         }
     }
     object
-}
-
-/// The object is what the running version's manifests say: nobody else owns a field of it, and applying
-/// it again would change nothing.
-async fn uncustomised(
-    catalogue: &Catalogue,
-    object: &Object,
-    manager: &str,
-    tolerate: &[String],
-) -> Result<(), PreflightError> {
-    let Some(live) = catalogue.get(object).await.map_err(PreflightError::Cluster)? else {
-        return refuse(
-            Reason::Customised,
-            format!("{} of the running version is missing", label(object)),
-        );
-    };
-    let again = catalogue.apply(object, manager, true).await.map_err(judged)?;
-    let found = customisation::foreign_fields(&live, manager)
-        .into_iter()
-        .chain(customisation::differences(&again, &live))
-        .find(|difference| !tolerate.contains(&difference.path));
-    match found {
-        None => Ok(()),
-        Some(difference) => refuse(Reason::Customised, describe(object, &difference)),
-    }
-}
-
-/// A dry run of the target. What is tolerated has to survive it: a customisation is never dropped.
-async fn keeps_tolerated(
-    catalogue: &Catalogue,
-    object: &Object,
-    manager: &str,
-    tolerate: &[String],
-) -> Result<(), PreflightError> {
-    let after = catalogue.apply(object, manager, true).await.map_err(judged)?;
-    if tolerate.is_empty() {
-        return Ok(());
-    }
-    let Some(live) = catalogue.get(object).await.map_err(PreflightError::Cluster)? else {
-        return Ok(());
-    };
-    let changed = customisation::differences(&after, &live);
-    match changed
-        .iter()
-        .find(|difference| tolerate.contains(&difference.path))
-    {
-        None => Ok(()),
-        Some(difference) => {
-            let detail = format!(
-                "is tolerated, but the upgrade would change it: {}",
-                describe(object, difference)
-            );
-            refuse(Reason::Customised, detail)
-        }
-    }
-}
-
-fn describe(object: &Object, difference: &Difference) -> String {
-    let show = |value: &Option<Value>| {
-        value
-            .as_ref()
-            .map_or_else(|| "nothing".to_owned(), Value::to_string)
-    };
-    let owner = difference
-        .manager
-        .as_ref()
-        .map(|m| format!(" (owned by {m})"))
-        .unwrap_or_default();
-    let (expected, found) = (show(&difference.expected), show(&difference.found));
-    format!(
-        "{} {}: expected {expected}, found {found}{owner}",
-        label(object),
-        difference.path
-    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 mod carry;
 mod consider;
 mod observe;
+mod pace;
+mod pulse;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +25,14 @@ use tokio::time::Instant;
 use crate::check::{Demands, Memory, Order};
 use crate::cluster::Cluster;
 use crate::config::Timing;
+use crate::flow::Flow;
 use crate::health::Target;
 use crate::lease::Lease;
 use crate::memory;
-use crate::speak::Voice;
+use crate::speak::{Herald, Voice};
 use crate::task::Task;
+use pace::Pace;
+use pulse::Pulse;
 
 pub use async_nats::Client;
 
@@ -68,12 +73,15 @@ pub struct Agent {
     file: memory::File,
     memory: Memory,
     voice: Voice,
+    pulse: Option<Pulse>,
     state: State,
 }
 
 /// What the loop keeps between its rounds; nothing of it has to survive.
 #[derive(Debug, Default)]
 struct State {
+    /// Whether what was begun before the start is known: until then nothing else is begun.
+    resumed: bool,
     task: Option<Current>,
     facts: Option<ClusterFacts>,
     health: Option<(Epoch, Health, Vec<Symptom>)>,
@@ -83,8 +91,13 @@ struct State {
     /// The assignment whose last word is said, but not heard yet.
     answering: Option<Digest>,
     observations: u64,
+    flow: Flow,
+    /// When the cluster was last seen, and how often in a row it could not be.
+    looked: Option<Instant>,
+    blind: u32,
+    /// Tries of what was begun: taking it up, and writing it.
+    tries: Pace,
     next_observation: Option<Instant>,
-    next_heartbeat: Option<Instant>,
     next_poll: Option<Instant>,
 }
 
@@ -129,7 +142,8 @@ impl Agent {
             memory: parts.memory.load()?,
             file: parts.memory,
             lease: Lease::new(parts.cluster.clone(), holder),
-            voice: Voice::new(bus.clone(), cluster, parts.key),
+            voice: Voice::new(Herald::new(bus.clone(), cluster, parts.key)),
+            pulse: None,
             demands: parts.demands,
             tolerate: parts.tolerate,
             timing: parts.timing,
@@ -144,7 +158,12 @@ impl Agent {
     /// Works until the stop.
     pub async fn run(mut self) {
         let mut wakes = self.wakes().await;
-        self.resume().await;
+        self.pulse = Some(Pulse::start(
+            self.voice.herald(),
+            (self.demands.cluster.clone(), self.clock),
+            self.timing.heartbeat,
+            self.shutdown.clone(),
+        ));
         while !self.shutdown.is_requested() {
             self.round().await;
             let pause = self.pause();
@@ -176,36 +195,39 @@ impl Agent {
     }
 
     async fn round(&mut self) {
+        if !self.state.resumed {
+            self.resume().await;
+        }
         self.carry_on().await;
         let every = self.observe_every();
         if due(&mut self.state.next_observation, every) {
             self.observe().await;
         }
-        if due(&mut self.state.next_poll, self.timing.poll) {
+        if self.state.resumed && due(&mut self.state.next_poll, self.timing.poll) {
             self.consider().await;
         }
+        self.beat();
         self.voice.say().await;
         self.answered();
-        if due(&mut self.state.next_heartbeat, self.timing.heartbeat) {
-            self.beat().await;
-        }
     }
 
-    /// While a task settles its health is looked at more often.
+    /// While a task settles its health is looked at more often; what can't be seen, ever more rarely.
     fn observe_every(&self) -> Duration {
-        if self.is_open() {
+        let every = if self.is_open() {
             self.timing.settle
         } else {
             self.timing.observe
-        }
+        };
+        let rarely = every.saturating_mul(2_u32.saturating_pow(self.state.blind));
+        rarely.min(pace::LONGEST.max(every))
     }
 
     fn pause(&self) -> Duration {
         let now = Instant::now();
         [
             self.state.next_observation,
-            self.state.next_heartbeat,
             self.state.next_poll,
+            self.state.tries.next(),
         ]
         .into_iter()
         .flatten()

@@ -15,25 +15,26 @@ use wire::fleet::v1;
 /// More than this is never kept: what is oldest is dropped, loudly.
 const KEPT: usize = 64;
 
-/// The agent's voice. What could not be handed over is kept in order, and said again.
-#[derive(Debug)]
-pub struct Voice {
+/// Signs for a cluster's agent, and gives its signs of life.
+#[derive(Debug, Clone)]
+pub struct Herald {
     bus: AgentBus,
     cluster: ClusterName,
     key: Arc<SigningKey>,
+}
+
+/// The agent's voice. What could not be handed over is kept in order, and said again.
+#[derive(Debug)]
+pub struct Voice {
+    herald: Herald,
     unsaid: VecDeque<(SubmissionKind, Vec<u8>)>,
 }
 
-impl Voice {
-    /// The voice of a cluster's agent.
+impl Herald {
+    /// The herald of a cluster's agent.
     #[must_use]
-    pub fn new(bus: AgentBus, cluster: ClusterName, key: Arc<SigningKey>) -> Self {
-        Self {
-            bus,
-            cluster,
-            key,
-            unsaid: VecDeque::new(),
-        }
+    pub const fn new(bus: AgentBus, cluster: ClusterName, key: Arc<SigningKey>) -> Self {
+        Self { bus, cluster, key }
     }
 
     fn sign<C: Claim>(&self, claim: &C, now: Timestamp, traceparent: &str) -> Result<Vec<u8>, ClaimError> {
@@ -41,8 +42,41 @@ impl Voice {
         Ok(attest::claim::sign(&header, claim, &self.key)?.to_bytes())
     }
 
+    /// Gives a sign of life; one that is not heard is not said again.
+    pub async fn heartbeat(&self, heartbeat: &Heartbeat) {
+        let said = match self.sign(&v1::Heartbeat::from(heartbeat), heartbeat.sent, "") {
+            Ok(envelope) => self.bus.submit(SubmissionKind::Heartbeat, &envelope).await,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the agent can't sign");
+                return;
+            }
+        };
+        match said {
+            Ok(Answer::Stored(_)) => {}
+            Ok(answer) => tracing::warn!(?answer, "the hub did not take the heartbeat"),
+            Err(error) => tracing::debug!(error = %chain(&error), "the hub did not hear the heartbeat"),
+        }
+    }
+}
+
+impl Voice {
+    /// A voice that speaks through this herald.
+    #[must_use]
+    pub const fn new(herald: Herald) -> Self {
+        Self {
+            herald,
+            unsaid: VecDeque::new(),
+        }
+    }
+
+    /// Who speaks.
+    #[must_use]
+    pub fn herald(&self) -> Herald {
+        self.herald.clone()
+    }
+
     fn keep<C: Claim>(&mut self, kind: SubmissionKind, claim: &C, (now, traceparent): (Timestamp, &str)) {
-        match self.sign(claim, now, traceparent) {
+        match self.herald.sign(claim, now, traceparent) {
             Ok(envelope) => self.unsaid.push_back((kind, envelope)),
             Err(error) => tracing::error!(error = %chain(&error), "the agent can't sign"),
         }
@@ -81,22 +115,6 @@ impl Voice {
         self.keep(kind, &v1::Report::from(report), (report.sent, traceparent));
     }
 
-    /// Gives a sign of life; one that is not heard is not said again.
-    pub async fn heartbeat(&self, heartbeat: &Heartbeat) {
-        let said = match self.sign(&v1::Heartbeat::from(heartbeat), heartbeat.sent, "") {
-            Ok(envelope) => self.bus.submit(SubmissionKind::Heartbeat, &envelope).await,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "the agent can't sign");
-                return;
-            }
-        };
-        match said {
-            Ok(Answer::Stored(_)) => {}
-            Ok(answer) => tracing::warn!(?answer, "the hub did not take the heartbeat"),
-            Err(error) => tracing::debug!(error = %chain(&error), "the hub did not hear the heartbeat"),
-        }
-    }
-
     /// Whether nothing is kept.
     #[must_use]
     pub fn has_said_all(&self) -> bool {
@@ -106,7 +124,7 @@ impl Voice {
     /// Hands over what is kept, in order, until the hub does not answer.
     pub async fn say(&mut self) {
         while let Some((kind, envelope)) = self.unsaid.front() {
-            match self.bus.submit(*kind, envelope).await {
+            match self.herald.bus.submit(*kind, envelope).await {
                 Ok(Answer::Stored(_)) => {}
                 Ok(Answer::Refused(why)) => tracing::warn!(?kind, why, "the hub refused what the agent said"),
                 Ok(Answer::Later(why)) => {

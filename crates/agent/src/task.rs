@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use domain::{Digest, Health};
 
-use crate::cluster::{Cluster, ClusterError, NAMESPACE};
+use crate::cluster::{Cluster, ClusterError, NAMESPACE, patiently};
 use crate::preflight::Layers;
 
 /// Name of the ConfigMap.
@@ -81,7 +81,7 @@ fn api(cluster: &Cluster) -> Api<ConfigMap> {
 fn failed(source: kube::Error) -> ClusterError {
     ClusterError::Apply {
         object: format!("ConfigMap/{NAME}"),
-        source: Box::new(source),
+        source: source.into(),
     }
 }
 
@@ -96,7 +96,15 @@ fn malformed() -> ClusterError {
 /// # Errors
 /// If the API server does not answer, or what is stored can't be read.
 pub async fn load(cluster: &Cluster) -> Result<Option<Task>, ClusterError> {
-    let Some(map) = api(cluster).get_opt(NAME).await.map_err(failed)? else {
+    let unread = |source: kube::Error| ClusterError::Read {
+        what: "the ConfigMap with the agent's task",
+        source: source.into(),
+    };
+    let api = api(cluster);
+    let Some(map) = patiently(async || api.get_opt(NAME).await)
+        .await
+        .map_err(unread)?
+    else {
         return Ok(None);
     };
     let text = map
@@ -142,9 +150,8 @@ pub async fn store(cluster: &Cluster, task: &Task) -> Result<(), ClusterError> {
         ),
         ..ConfigMap::default()
     };
-    let params = PatchParams::apply(MANAGER);
-    api(cluster)
-        .patch(NAME, &params, &Patch::Apply(&map))
+    let (api, params, patch) = (api(cluster), PatchParams::apply(MANAGER), Patch::Apply(&map));
+    patiently(async || api.patch(NAME, &params, &patch).await)
         .await
         .map_err(failed)?;
     Ok(())

@@ -21,7 +21,7 @@ mod fields;
 pub struct Difference {
     /// Where: list items by name where they have one, keys with a dot or slash in brackets.
     pub path: String,
-    /// What it should be; `None` where it should be absent or where nothing is known of it.
+    /// What it should be; `None` where it should be absent.
     pub expected: Option<Value>,
     /// What it is; `None` where it is absent.
     pub found: Option<Value>,
@@ -32,16 +32,14 @@ pub struct Difference {
 /// `path: expected X, found Y (owned by Z)`.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path)?;
-        if let Some(expected) = &self.expected {
-            write!(f, "expected {expected}, ")?;
-        } else if self.manager.is_none() {
-            write!(f, "expected nothing, ")?;
-        }
-        match &self.found {
-            Some(found) => write!(f, "found {found}")?,
-            None => write!(f, "found nothing")?,
-        }
+        let shown = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_string);
+        write!(
+            f,
+            "{}: expected {}, found {}",
+            self.path,
+            shown(&self.expected),
+            shown(&self.found)
+        )?;
         match &self.manager {
             Some(manager) => write!(f, " (owned by {manager})"),
             None => Ok(()),
@@ -50,11 +48,12 @@ impl fmt::Display for Difference {
 }
 
 /// The fields of a live object that another field manager than `own_manager` owns and that may change what
-/// runs: everything but `status` and `metadata` of the object itself (an annotation on a ServiceAccount or
-/// a label on the Namespace is kept by every server-side apply). Sorted by path; one entry for each field
-/// and owner. The kubelet's entries and status subresources are left out; the `scale` subresource counts.
+/// runs, beside what `expected` has there: everything but `status`, and of `metadata` of the object itself what
+/// contradicts `expected` (an annotation on a ServiceAccount or a label on the Namespace is kept by every
+/// server-side apply). Sorted by path; one entry for each field and owner. The kubelet's entries and status
+/// subresources are left out; the `scale` subresource counts.
 #[must_use]
-pub fn foreign_fields(live: &Value, own_manager: &str) -> Vec<Difference> {
+pub fn foreign_fields(expected: &Value, live: &Value, own_manager: &str) -> Vec<Difference> {
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
     let mut found = BTreeSet::new();
     for entry in entries.into_iter().flatten() {
@@ -64,19 +63,21 @@ pub fn foreign_fields(live: &Value, own_manager: &str) -> Vec<Difference> {
             continue;
         }
         if let Some(owned) = entry.get("fieldsV1") {
+            let leaves = fields::leaves(owned, expected, live);
             found.extend(
-                fields::leaves(owned, live)
+                leaves
                     .into_iter()
-                    .map(|leaf| (leaf.path, manager, leaf.found)),
+                    .map(|leaf| (leaf.path, manager, leaf.expected, leaf.found)),
             );
         }
     }
+    let value = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
     found
         .into_iter()
-        .map(|(path, manager, text)| Difference {
+        .map(|(path, manager, expected, found)| Difference {
             path,
-            expected: None,
-            found: text.and_then(|text| serde_json::from_str(&text).ok()),
+            expected: value(expected),
+            found: value(found),
             manager: Some(manager.to_owned()),
         })
         .collect()

@@ -6,6 +6,7 @@
 //! Helm, kustomize-controller, then field managers. Other tools leave marks too and are named.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use domain::Installer;
 use serde_json::Value;
@@ -29,6 +30,62 @@ pub struct Seen {
     pub deployments: BTreeMap<String, Marks>,
     /// Whether a FluxInstance exists.
     pub flux_instance: bool,
+    /// What each Kustomization that owns the install applies, by its namespace and name, where it exists.
+    pub inputs: BTreeMap<(String, String), Input>,
+}
+
+/// What a Kustomization applies: where a change of the install would have to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// `GitRepository`, `OCIRepository` or `Bucket`.
+    pub kind: String,
+    /// Namespace of the source.
+    pub namespace: String,
+    /// Name of the source.
+    pub name: String,
+    /// Path in it.
+    pub path: String,
+}
+
+impl Input {
+    /// Reads a Kustomization; `None` where it names no source.
+    #[must_use]
+    pub fn read(kustomization: &Value) -> Option<Self> {
+        let text = |pointer: &str| kustomization.pointer(pointer).and_then(Value::as_str);
+        let namespace = text("/spec/sourceRef/namespace").or_else(|| text("/metadata/namespace"));
+        Some(Self {
+            kind: text("/spec/sourceRef/kind")?.to_owned(),
+            namespace: namespace.unwrap_or_default().to_owned(),
+            name: text("/spec/sourceRef/name")?.to_owned(),
+            path: text("/spec/path").unwrap_or("./").to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}/{} at {}",
+            self.kind, self.namespace, self.name, self.path
+        )
+    }
+}
+
+/// Namespace and name of each Kustomization that left its labels on the install.
+#[must_use]
+pub fn kustomizations(seen: &Seen) -> BTreeSet<(String, String)> {
+    let marks = seen.crd.iter().chain(seen.deployments.values());
+    marks.filter_map(kustomization).collect()
+}
+
+fn kustomization(marks: &Marks) -> Option<(String, String)> {
+    let name = marks.labels.get(KUSTOMIZATION_NAME)?;
+    let namespace = marks
+        .labels
+        .get(KUSTOMIZATION_NAMESPACE)
+        .map_or("?", String::as_str);
+    Some((namespace.to_owned(), name.clone()))
 }
 
 /// What metadata tells about who made an object.
@@ -112,7 +169,7 @@ fn owners(seen: &Seen, crd: &Marks) -> BTreeSet<String> {
         owners.insert("flux-operator".to_owned());
     }
     for marks in std::iter::once(crd).chain(seen.deployments.values()) {
-        owners.extend(tool_of_labels(marks));
+        owners.extend(tool_of_labels(seen, marks));
         owners.extend(
             marks
                 .apply_managers
@@ -133,7 +190,7 @@ fn owners(seen: &Seen, crd: &Marks) -> BTreeSet<String> {
     owners
 }
 
-fn tool_of_labels(marks: &Marks) -> Vec<String> {
+fn tool_of_labels(seen: &Seen, marks: &Marks) -> Vec<String> {
     let label = |name: &str| marks.labels.get(name).map(String::as_str);
     let annotation = |name: &str| marks.annotations.get(name).map(String::as_str);
     let mut tools = Vec::new();
@@ -149,10 +206,15 @@ fn tool_of_labels(marks: &Marks) -> Vec<String> {
             annotation(HELM_NAMESPACE).unwrap_or("?")
         ));
     }
-    if let Some(name) = label(KUSTOMIZATION_NAME) {
-        let namespace = label(KUSTOMIZATION_NAMESPACE).unwrap_or("?");
+    if let Some(key) = kustomization(marks) {
+        let input = seen
+            .inputs
+            .get(&key)
+            .map(|input| format!(", which applies {input}"));
+        let (namespace, name) = key;
         tools.push(format!(
-            "the Kustomization {namespace}/{name} (kustomize-controller)"
+            "the Kustomization {namespace}/{name} (kustomize-controller){}",
+            input.unwrap_or_default()
         ));
     }
     if annotation(ARGO_TRACKING).is_some() {

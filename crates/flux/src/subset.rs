@@ -21,6 +21,10 @@ use crate::manifest::{self, COMPONENT_LABEL, Object};
 use crate::tables::{self, Owner};
 use crate::workload;
 
+mod text;
+
+pub use text::text;
+
 /// Why no subset can be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -42,6 +46,9 @@ pub enum Error {
         /// The component.
         component: Component,
     },
+    /// The text is no manifest as upstream's generator writes it.
+    #[error("the manifest's text is not of the form that flux generates")]
+    Form,
 }
 
 /// A gate that upstream adds to some components where another one is installed.

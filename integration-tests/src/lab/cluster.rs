@@ -6,6 +6,7 @@
 
 mod access;
 mod install;
+mod objects;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::process::{Launch, Part};
 use super::tools::Tool;
 use super::{Error, Lab};
 use access::Access;
+pub use objects::objects;
 
 /// A cluster on loopback. Its processes are killed when dropped.
 #[derive(Debug)]
@@ -92,6 +94,11 @@ impl Cluster {
     /// Where the kubeconfig cannot be used.
     pub async fn client(&self) -> Result<kube::Client, Error> {
         client(&self.name, &self.kubeconfig()?).await
+    }
+
+    /// What speaks to the API server as its admin without a client for Kubernetes: HTTP, and a header.
+    pub(super) fn http(&self) -> Result<(reqwest::Client, String), Error> {
+        self.access.http(&self.name)
     }
 
     /// Applies YAML documents as `flux install` does: server-side, by field manager `flux`, definitions first, and

@@ -33,10 +33,17 @@ pub enum Tool {
     KubeControllerManager,
     /// The OCI registry (distribution v3).
     Registry,
+    /// The peer that verifies signatures.
+    Cosign,
+    /// The peer that checks a log's tiles, of Tessera.
+    Fsck,
 }
 
 impl Tool {
-    /// All of them, quickest to build first.
+    /// What answers the same questions as we do (`just peers`): needed there and nowhere else.
+    pub const PEERS: [Self; 2] = [Self::Fsck, Self::Cosign];
+
+    /// All parts of the lab, quickest to build first.
     pub const ALL: [Self; 5] = [
         Self::NatsServer,
         Self::Etcd,
@@ -54,6 +61,8 @@ impl Tool {
             Self::KubeApiserver => "kube-apiserver",
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Registry => "registry",
+            Self::Cosign => "cosign",
+            Self::Fsck => "fsck",
         }
     }
 
@@ -84,6 +93,20 @@ impl Tool {
                 package: "github.com/distribution/distribution/v3/cmd/registry",
                 link: STRIPPED,
                 expected: Duration::from_secs(70),
+            },
+            Self::Cosign => Pin {
+                go_mod: include_str!("../../tools/cosign/go.mod"),
+                go_sum: include_str!("../../tools/cosign/go.sum"),
+                package: "github.com/sigstore/cosign/v2/cmd/cosign",
+                link: STRIPPED,
+                expected: Duration::from_secs(190),
+            },
+            Self::Fsck => Pin {
+                go_mod: include_str!("../../tools/tessera/go.mod"),
+                go_sum: include_str!("../../tools/tessera/go.sum"),
+                package: "github.com/transparency-dev/tessera/cmd/fsck",
+                link: STRIPPED,
+                expected: Duration::from_secs(20),
             },
             Self::KubeApiserver => Pin::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver", 190),
             Self::KubeControllerManager => {

@@ -43,6 +43,8 @@ pub struct HubFiles {
     pub trust_root: PathBuf,
     /// Host of the registry.
     pub registry: String,
+    /// Which versions services in processes of their own look for.
+    pub range: String,
 }
 
 pub(super) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), StageError> {
@@ -75,6 +77,7 @@ impl HubFiles {
             strategy: folder.join("strategy.yaml"),
             trust_root: folder.join("trusted_root.json"),
             registry: registry.to_owned(),
+            range: ">2.9.3".to_owned(),
             folder,
         };
         fluxgate::keys::init(&files.keys, 30, true, jiff::Timestamp::now()).map_err(StageError::Keys)?;
@@ -83,15 +86,25 @@ impl HubFiles {
         write(&files.strategy, strategy(plans))?;
         let config = format!(
             "fleet = {fleet:?}\nstrategy = {strategy:?}\npolicies = [{policy:?}]\ntrust_root = {root:?}\n\
-             range = \">2.9.3\"\ninterval = \"2s\"\n\n[[registry.mirror]]\nfrom = \"ghcr.io\"\n\
+             range = {range:?}\ninterval = \"2s\"\n\n[[registry.mirror]]\nfrom = \"ghcr.io\"\n\
              to = \"http://{registry}\"\n",
             fleet = files.fleet,
             strategy = files.strategy,
             policy = files.policy,
             root = files.trust_root,
+            range = files.range,
         );
         write(&files.config, config)?;
         Ok(files)
+    }
+
+    /// Has the hub send its spans somewhere; before it is started.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn trace_to(&self, endpoint: &str) -> Result<(), StageError> {
+        let config = fs::read_to_string(&self.config).unwrap_or_default();
+        write(&self.config, format!("{config}{}", telemetry(endpoint)))
     }
 
     /// Puts a key that no bundle knows in the place of a role's: what that service signs counts nowhere.
@@ -126,6 +139,11 @@ impl HubFiles {
     }
 }
 
+/// The section that has spans sent somewhere.
+fn telemetry(endpoint: &str) -> String {
+    format!("\n[telemetry]\notlp_endpoint = {endpoint:?}\n")
+}
+
 /// The agent's own file.
 #[derive(Debug, Clone)]
 pub struct AgentFile {
@@ -145,6 +163,8 @@ pub struct AgentFile {
     pub max_mode: String,
     /// Whether demo keys count.
     pub accept_demo: bool,
+    /// Where spans are sent by OTLP; nowhere where absent.
+    pub traces: Option<String>,
 }
 
 impl AgentFile {
@@ -155,7 +175,8 @@ impl AgentFile {
             "cluster = {cluster:?}\nkey = {key:?}\nstate = {state:?}\nkubeconfig = {kubeconfig:?}\n\
              max_mode = {mode:?}\naccept_demo = {demo}\nroles = [\"verifier\", \"policy\", \"controller\"]\n\n\
              [[policies]]\nname = \"default\"\n\n[nats]\nurl = {nats:?}\n\n[trust]\nroot_key = {root:?}\n\n\
-             [timing]\npoll = \"2s\"\nobserve = \"2s\"\nsettle = \"500ms\"\nheartbeat = \"2s\"\n",
+             [timing]\npoll = \"2s\"\nobserve = \"2s\"\nsettle = \"500ms\"\nheartbeat = \"2s\"\n{telemetry}",
+            telemetry = self.traces.as_deref().map(telemetry).unwrap_or_default(),
             cluster = self.cluster,
             key = self.key,
             state = self.state,

@@ -172,6 +172,16 @@ impl Hub {
         format!("http://127.0.0.1:{}", process.map_or(0, |process| process.port))
     }
 
+    /// The process of a service, while it runs; that of all, where they are together.
+    #[must_use]
+    pub fn process_id(&self, service: Service) -> Option<u32> {
+        let process = match &self.form {
+            Form::Together(process) => Some(process.as_ref()),
+            Form::Apart(processes) => processes.get(&service),
+        };
+        Some(process?.part.as_ref()?.id())
+    }
+
     /// The channel to a service; to nobody where it was never started.
     fn channel(&self, service: Service) -> Channel {
         match &self.form {
@@ -180,6 +190,18 @@ impl Hub {
                 .get(&service)
                 .map_or_else(|| channel(1), |process| process.channel.clone()),
         }
+    }
+
+    /// A channel of its own to a service, for calls that last.
+    fn lasting(&self, service: Service) -> Channel {
+        let port = match &self.form {
+            Form::Together(process) => process.port,
+            Form::Apart(processes) => processes.get(&service).map_or(1, |process| process.port),
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Channel::from_shared(format!("http://{address}"))
+            .unwrap_or_else(|_malformed| Channel::from_static("http://127.0.0.1"))
+            .connect_lazy()
     }
 
     /// What a service wrote to its log; everybody's, where they are together.

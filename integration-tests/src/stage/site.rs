@@ -4,22 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use kube::Api;
 use kube::api::ListParams;
-use kube::core::{ApiResource, DynamicObject};
-use kube::discovery::{ApiCapabilities, ApiGroup};
-use kube::{Api, Discovery};
 use serde_json::Value;
 
 use super::files::write;
 use super::{AgentFile, Plan, StageError, binary};
 use crate::lab::Lab;
-use crate::lab::cluster::Cluster;
+use crate::lab::cluster::{Cluster, objects};
 use crate::lab::kubelet::{FakeKubelet, ImageIdForm, ImageSource, KubeletConfig, Mirror};
 use crate::lab::process::{Launch, Part};
-
-/// Kinds that are listed at the same time: more would only wait in the API server.
-const LISTS_AT_ONCE: usize = 16;
 
 /// A cluster on the stage.
 pub struct Site {
@@ -87,6 +81,7 @@ impl Site {
             root_key: PathBuf::new(),
             max_mode: "Enforce".to_owned(),
             accept_demo: true,
+            traces: None,
         };
         Ok(Self {
             name: plan.name.to_owned(),
@@ -144,46 +139,13 @@ impl Site {
         }
     }
 
-    /// Every object of the cluster but Lease and Event, which an idle cluster writes by itself, each with
-    /// the resource version of its last change. Kinds are listed in the most stable version that has them:
-    /// not every kind of a group is in the group's preferred version.
+    /// Every object of the cluster but those that an idle cluster writes by itself, each with the resource
+    /// version of its last change.
     ///
     /// # Errors
     /// If the API server does not answer.
     pub async fn objects(&self) -> Result<BTreeMap<String, String>, StageError> {
-        let discovery = Discovery::new(self.client.clone())
-            .run_aggregated()
-            .await
-            .map_err(self.failed())?;
-        let listed = |resource: &ApiResource, capabilities: &ApiCapabilities| {
-            let left_out = ["Lease", "Event", "ComponentStatus"].contains(&resource.kind.as_str());
-            !left_out && capabilities.supports_operation(kube::discovery::verbs::LIST)
-        };
-        let resources = discovery.groups().flat_map(ApiGroup::resources_by_stability);
-        let lists: Vec<_> = resources
-            .filter(|(resource, capabilities)| listed(resource, capabilities))
-            .map(|(resource, _)| self.list(resource))
-            .collect();
-        stream::iter(lists)
-            .buffer_unordered(LISTS_AT_ONCE)
-            .try_concat()
-            .await
-    }
-
-    /// The objects of one kind.
-    async fn list(&self, resource: ApiResource) -> Result<BTreeMap<String, String>, StageError> {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        let found = api
-            .list_metadata(&ListParams::default())
-            .await
-            .map_err(self.failed())?;
-        let described = found.into_iter().map(|object| {
-            let meta = object.metadata;
-            let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
-            let key = format!("{}.{} {namespace}/{name}", resource.kind, resource.group);
-            (key, meta.resource_version.unwrap_or_default())
-        });
-        Ok(described.collect())
+        objects(&self.client).await.map_err(self.failed())
     }
 
     /// Component to the image and the image id of each of its pods.

@@ -15,6 +15,8 @@ use wire::{fleet, policy, verification};
 
 use super::*;
 
+mod alone;
+
 const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 

@@ -149,6 +149,22 @@ fn crash_loops_and_failed_pulls_are_wrong() {
 }
 
 #[test]
+fn a_crash_loop_tells_restarts_only_where_there_were_any() {
+    for (restarts, expected) in [
+        (0, "container manager is waiting in CrashLoopBackOff"),
+        (3, "container manager restarted 3 times"),
+    ] {
+        let mut pod = pod_json();
+        let status = &mut pod["status"]["containerStatuses"][0];
+        status["restartCount"] = restarts.into();
+        status["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        let verdict = judged(deployment_json(), pod);
+        let details: Vec<_> = verdict.symptoms().iter().map(|s| s.detail.as_str()).collect();
+        assert_eq!(details, [expected]);
+    }
+}
+
+#[test]
 fn a_restart_counts_after_the_first_minute_and_out_of_memory_always() {
     for (finished, reason, expected) in [
         ("2026-11-24T10:00:30Z", "Error", None),

@@ -276,10 +276,12 @@ fn the_baseline_must_be_what_runs() {
     };
     let unknown = |facts: &mut ClusterFacts| ids(facts, BTreeSet::from([Digest::of(b"unknown")]));
     assert_eq!(changed(&unknown), Reason::BaselineImageUnknown);
-    assert_eq!(
-        changed(&|facts| ids(facts, BTreeSet::new())),
-        Reason::BaselineMoved
-    );
+    // A pod that is on its way is no fact about the step: it is looked at again.
+    let mut between = world.facts.clone();
+    ids(&mut between, BTreeSet::new());
+    let error = baseline_is_live(&world.order, &between).unwrap_err();
+    assert!(matches!(error, PreflightError::NoPod(component) if component == source));
+    assert!(error.retryable());
     assert_eq!(
         changed(&|facts| drop(facts.components.remove(&source))),
         Reason::BaselineMoved
@@ -303,4 +305,22 @@ fn a_begun_task_goes_on_over_its_own_images_alone() {
         reason(still_ours(&world.order, &facts, &target).unwrap_err()),
         Reason::BaselineMoved
     );
+}
+
+#[test]
+fn an_entry_tolerates_its_path_and_what_is_below_it() {
+    let object = Object::read(serde_json::json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "source-controller"}
+    }))
+    .unwrap();
+    let env = "spec.containers[name=manager].env[name=A].value";
+    let may = |entry: &str| install::tolerates(&[entry.to_owned()], &object, env);
+    assert!(may(env));
+    assert!(may("spec.containers[name=manager].env"));
+    assert!(may("spec.containers[name=manager].env[name=A]"));
+    assert!(may("Deployment/source-controller spec.containers"));
+    assert!(!may("Deployment/helm-controller spec.containers"));
+    assert!(!may("spec.containers[name=manager].en"));
+    assert!(!may("spec.containers[name=manager].env[name=B]"));
+    assert!(!may(""));
 }

@@ -1,9 +1,11 @@
 //! Going on with what was begun: after a start, after an error, and in the ordinary course.
 
 use domain::fleet::ReportKind;
+use domain::trace::TraceId;
 use domain::{Epoch, Health, Mode, Reason};
 use runtime::errors::chain;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{Agent, Current};
 use crate::apply::apply;
@@ -19,27 +21,30 @@ impl Agent {
         matches!(phase, Some(Phase::Begun | Phase::Applied))
     }
 
-    /// Takes up the task that stands in the cluster, if there is one. Asks until the API server answers:
-    /// an agent that does not know whether something was begun begins nothing else.
+    /// Takes up the task that stands in the cluster, if there is one. Tried again until the API server
+    /// answers: an agent that does not know whether something was begun begins nothing else.
     pub(super) async fn resume(&mut self) {
-        while !self.shutdown.is_requested() {
-            let found = match task::load(&self.cluster).await {
-                Ok(None) => return,
-                Ok(Some(task)) => self.take_up(task).await,
-                Err(error) => Err(PreflightError::Cluster(error)),
-            };
-            match found {
-                Ok(()) => return,
-                Err(error) if error.retryable() => {
-                    tracing::warn!(error = %chain(&error), "what was begun can't be taken up yet");
-                    tokio::time::sleep(self.timing.settle).await;
-                }
-                Err(error) => {
-                    tracing::error!(error = %chain(&error), "what stands in the cluster is no task of this agent");
-                    return;
-                }
-            }
+        if !self.state.tries.is_due() {
+            return;
         }
+        let found = match task::load(&self.cluster).await {
+            Ok(None) => Ok(()),
+            Ok(Some(task)) => self.take_up(task).await,
+            Err(error) => Err(PreflightError::Cluster(error)),
+        };
+        match found {
+            Err(error) if error.retryable() => {
+                tracing::warn!(error = %chain(&error), "what was begun can't be taken up yet");
+                self.state.tries.failed(self.timing.settle);
+                return;
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "what stands in the cluster is no task of this agent");
+            }
+            Ok(()) => {}
+        }
+        self.state.resumed = true;
+        self.state.tries.reset();
     }
 
     /// Whether this agent began the task: it is the one that it remembers, or not older than what it has
@@ -115,15 +120,19 @@ impl Agent {
             .task
             .as_ref()
             .filter(|current| current.task.record.phase == Phase::Begun);
-        let Some(current) = begun else { return };
+        let Some(current) = begun.filter(|_| self.state.tries.is_due()) else {
+            return;
+        };
         let (order, layers) = (current.order.clone(), current.task.layers.clone());
         match self.write(&order, &layers).await {
             Ok(()) => {
+                self.state.tries.reset();
                 self.report(&order, ReportKind::Applied, "everything is written");
                 self.settle(Phase::Applied).await;
             }
             Err(error) if error.retryable() => {
                 tracing::warn!(error = %chain(&error), "writing did not end; trying again");
+                self.state.tries.failed(self.timing.settle);
             }
             Err(error) => {
                 let detail = error.to_string();
@@ -134,6 +143,11 @@ impl Agent {
     }
 
     async fn write(&self, order: &Order, layers: &preflight::Layers) -> Result<(), PreflightError> {
+        let span = runtime::telemetry::work_span(TraceId::of_rollout(&order.assignment.rollout), "apply");
+        self.apply(order, layers).instrument(span).await
+    }
+
+    async fn apply(&self, order: &Order, layers: &preflight::Layers) -> Result<(), PreflightError> {
         if order.mode != Mode::Enforce {
             return Err(PreflightError::Refused {
                 reason: Reason::ModeObserve,
@@ -162,6 +176,7 @@ impl Agent {
         current.task.record.phase = phase;
         if phase == Phase::Applied {
             current.applied = Some(Instant::now());
+            self.state.flow.begin();
         }
         self.state.observations = 0;
         self.state.next_observation = None;

@@ -66,7 +66,6 @@ impl Agent {
                 if !known {
                     tracing::warn!(cluster = %self.demands.cluster, %reason, detail, "an assignment does not count");
                     self.state.alarm = Some((dossier, Alarm { reason, detail }));
-                    self.state.next_heartbeat = None;
                 }
             }
         }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use domain::fleet::{HealthReport, Heartbeat};
+use domain::fleet::HealthReport;
 use domain::{ClusterFacts, Epoch, Health};
 use runtime::errors::chain;
 use tokio::time::Instant;
 
 use super::carry::TOO_LATE;
+use super::pulse::Beat;
 use super::{Agent, Current};
 use crate::facts;
 use crate::health::{Seen, Verdict, judge, judge_running};
@@ -21,17 +22,41 @@ impl Agent {
         }
         match self.cluster.seen().await {
             Ok(seen) => {
+                (self.state.looked, self.state.blind) = (Some(Instant::now()), 0);
                 let verdict = match &self.state.task {
                     Some(current) if self.judges(current, &seen) => judge(&current.target, &seen),
                     Some(_) | None => judge_running(&seen),
                 };
                 self.state.observations = self.state.observations.saturating_add(1);
+                self.count_reconciliations().await;
                 self.judged(verdict).await;
             }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the cluster's health can't be judged");
-                self.say_health(Health::Inconclusive, Vec::new());
+                self.blind();
             }
+        }
+    }
+
+    /// The cluster could not be seen. That is a break in whatever lasts, but one look that failed is no news.
+    fn blind(&mut self) {
+        self.state.blind = self.state.blind.saturating_add(1);
+        if let Some(current) = &mut self.state.task {
+            (current.well_since, current.wrong_before) = (None, false);
+        }
+        if self.state.blind > 1 {
+            self.say_health(Health::Inconclusive, Vec::new());
+        }
+    }
+
+    /// Reconciliations count while a task is judged; that they can't be read says nothing about health.
+    async fn count_reconciliations(&mut self) {
+        if self.state.task.is_none() {
+            return;
+        }
+        match self.cluster.reconciliations().await {
+            Ok(totals) => self.state.flow.look(totals),
+            Err(error) => tracing::debug!(error = %chain(&error), "reconciliations can't be counted"),
         }
     }
 
@@ -144,7 +169,7 @@ impl Agent {
         };
         self.voice.health(&report);
         self.state.health = Some(said);
-        self.state.next_heartbeat = None;
+        self.beat();
     }
 
     fn epoch(&self) -> Epoch {
@@ -154,21 +179,20 @@ impl Agent {
             .map_or(Epoch(0), |current| current.order.assignment.epoch)
     }
 
-    /// A sign of life.
-    pub(super) async fn beat(&self) {
-        let heartbeat = Heartbeat {
-            cluster: self.demands.cluster.clone(),
-            sent: self.now(),
+    /// What the heartbeat is to say from now on.
+    pub(super) fn beat(&self) {
+        let health = self.state.health.as_ref();
+        let beat = Beat {
             epoch: self.epoch(),
-            health: self
-                .state
-                .health
-                .as_ref()
-                .map_or(Health::Inconclusive, |(_, health, _)| *health),
+            health: health.map_or(Health::Inconclusive, |(_, health, _)| *health),
             observations: self.state.observations,
+            reconciles: self.state.flow.count(),
             alarm: self.state.alarm.as_ref().map(|(_, alarm)| alarm.clone()),
+            looked: self.state.looked,
         };
-        self.voice.heartbeat(&heartbeat).await;
+        if let Some(pulse) = &self.pulse {
+            pulse.know(beat);
+        }
     }
 }
 

@@ -10,57 +10,83 @@ use super::{RESTARTED, bare, join};
 pub(super) struct Leaf {
     /// Path, as in [`super::Difference`].
     pub(super) path: String,
+    /// JSON of the value that the object should have there.
+    pub(super) expected: Option<String>,
     /// JSON of the value that the live object has there.
     pub(super) found: Option<String>,
 }
 
-/// All owned fields outside of `metadata` and `status`.
-pub(super) fn leaves(fields: &Value, live: &Value) -> Vec<Leaf> {
-    let mut out = Vec::new();
-    for (key, below) in fields.as_object().into_iter().flatten() {
-        if !matches!(
-            key.as_str(),
-            "f:metadata" | "f:status" | "f:apiVersion" | "f:kind"
-        ) {
-            step("", key, below, Some(live), &mut out);
+/// A place in the object as it should be and as it is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    expected: Option<&'a Value>,
+    live: Option<&'a Value>,
+}
+
+impl<'a> Place<'a> {
+    fn at(self, below: impl Fn(&'a Value) -> Option<&'a Value>) -> Self {
+        Self {
+            expected: self.expected.and_then(&below),
+            live: self.live.and_then(&below),
         }
     }
-    out.retain(|leaf| !leaf.path.ends_with(&format!("[{RESTARTED}]")));
+}
+
+/// All owned fields outside of `status`. Of the object's own `metadata` those alone that should have another
+/// value: an apply keeps what others add there.
+pub(super) fn leaves(fields: &Value, expected: &Value, live: &Value) -> Vec<Leaf> {
+    let place = Place {
+        expected: Some(expected),
+        live: Some(live),
+    };
+    let mut out = Vec::new();
+    for (key, below) in fields.as_object().into_iter().flatten() {
+        if !matches!(key.as_str(), "f:status" | "f:apiVersion" | "f:kind") {
+            step("", key, below, place, &mut out);
+        }
+    }
+    out.retain(|leaf| {
+        let disputed = leaf.expected.is_some() && leaf.expected != leaf.found;
+        !leaf.path.ends_with(&format!("[{RESTARTED}]")) && (!leaf.path.starts_with("metadata") || disputed)
+    });
     out
 }
 
-/// One key of the tree, below `path` and inside `live`.
-fn step(path: &str, key: &str, below: &Value, live: Option<&Value>, out: &mut Vec<Leaf>) {
-    let (path, live) = match key.split_once(':') {
-        Some(("f", field)) => (join(path, field), live.and_then(|live| live.get(field))),
+/// One key of the tree, below `path` and at this place.
+fn step(path: &str, key: &str, below: &Value, place: Place<'_>, out: &mut Vec<Leaf>) {
+    let nowhere = Place {
+        expected: None,
+        live: None,
+    };
+    let (path, place) = match key.split_once(':') {
+        Some(("f", field)) => (join(path, field), place.at(|value| value.get(field))),
         Some(("k", keys)) => match serde_json::from_str::<Map<String, Value>>(keys) {
             Ok(keys) => (
                 format!("{path}[{}]", shown(&keys)),
-                live.and_then(|live| item(live, &keys)),
+                place.at(|value| item(value, &keys)),
             ),
-            Err(_) => (format!("{path}[{keys}]"), None),
+            Err(_) => (format!("{path}[{keys}]"), nowhere),
         },
         Some(("v", value)) => {
-            let value = serde_json::from_str::<Value>(value).unwrap_or(Value::Null);
-            let index = live.and_then(Value::as_array).and_then(|items| {
-                items
-                    .iter()
-                    .position(|item| *item == value)
-                    .and_then(|at| items.get(at))
-            });
-            (format!("{path}[{}]", bare(&value)), index)
+            let wanted = serde_json::from_str::<Value>(value).unwrap_or(Value::Null);
+            let in_set = |list: &'_ Value| {
+                let items = list.as_array()?;
+                items.iter().position(|item| *item == wanted)
+            };
+            let place = place.at(|list| list.as_array()?.get(in_set(list)?));
+            (format!("{path}[{}]", bare(&wanted)), place)
         }
         Some(("i", index)) => {
-            let item = live.and_then(|live| live.get(index.parse::<usize>().ok()?));
-            (format!("{path}[{index}]"), item)
+            let place = place.at(|list| list.get(index.parse::<usize>().ok()?));
+            (format!("{path}[{index}]"), place)
         }
-        Some(_) | None => (join(path, key), None),
+        Some(_) | None => (join(path, key), nowhere),
     };
-    descend(&path, below, live, out);
+    descend(&path, below, place, out);
 }
 
 /// A node: a leaf if nothing but the item itself is owned.
-fn descend(path: &str, node: &Value, live: Option<&Value>, out: &mut Vec<Leaf>) {
+fn descend(path: &str, node: &Value, place: Place<'_>, out: &mut Vec<Leaf>) {
     let children: Vec<(&String, &Value)> = node
         .as_object()
         .into_iter()
@@ -70,11 +96,12 @@ fn descend(path: &str, node: &Value, live: Option<&Value>, out: &mut Vec<Leaf>) 
     if children.is_empty() {
         out.push(Leaf {
             path: path.to_owned(),
-            found: live.map(Value::to_string),
+            expected: place.expected.map(Value::to_string),
+            found: place.live.map(Value::to_string),
         });
     }
     for (key, below) in children {
-        step(path, key, below, live, out);
+        step(path, key, below, place, out);
     }
 }
 

@@ -64,23 +64,51 @@ fn shown(found: &[Difference]) -> Vec<String> {
 }
 
 #[test]
-fn foreign_fields_are_named_with_value_and_owner() {
+fn foreign_fields_are_named_with_both_values_and_owner() {
+    let manifest = json!({
+        "metadata": {"labels": {"app": "x"}},
+        "spec": {"replicas": 3, "template": {"spec": {"containers": [{"name": "manager", "args": ["--log-level=info"]}]}}},
+    });
+    let args = "spec.template.spec.containers[name=manager]";
     assert_eq!(
-        shown(&foreign_fields(&live(), "flux")),
+        shown(&foreign_fields(&manifest, &live(), "flux")),
         [
-            "spec.replicas: found 1 (owned by kubectl)",
-            "spec.template.metadata.annotations[a.example/b]: found \"c\" (owned by kubectl-edit)",
-            "spec.template.spec.containers[name=manager].args: found [\"--log-level=debug\"] (owned by kubectl-edit)",
-            "spec.template.spec.containers[name=manager].env[name=HTTPS_PROXY].name: found \"HTTPS_PROXY\" (owned by kubectl-edit)",
-            "spec.template.spec.containers[name=manager].env[name=HTTPS_PROXY].value: found \"http://proxy\" (owned by kubectl-edit)",
-            "spec.template.spec.containers[name=manager].ports[containerPort=9090,protocol=TCP]: found {\"containerPort\":9090,\"name\":\"http\"} (owned by kubectl-edit)",
+            "spec.replicas: expected 3, found 1 (owned by kubectl)".to_owned(),
+            "spec.template.metadata.annotations[a.example/b]: expected nothing, found \"c\" (owned by kubectl-edit)".to_owned(),
+            format!("{args}.args: expected [\"--log-level=info\"], found [\"--log-level=debug\"] (owned by kubectl-edit)"),
+            format!("{args}.env[name=HTTPS_PROXY].name: expected nothing, found \"HTTPS_PROXY\" (owned by kubectl-edit)"),
+            format!("{args}.env[name=HTTPS_PROXY].value: expected nothing, found \"http://proxy\" (owned by kubectl-edit)"),
+            format!(
+                "{args}.ports[containerPort=9090,protocol=TCP]: expected nothing, found \
+                 {{\"containerPort\":9090,\"name\":\"http\"}} (owned by kubectl-edit)"
+            ),
         ]
     );
 }
 
 #[test]
+fn of_an_objects_own_metadata_only_what_contradicts_counts() {
+    let live = json!({
+        "metadata": {
+            "labels": {"team": "a", "warn": "off"},
+            "managedFields": [{
+                "manager": "kubectl-label", "operation": "Update",
+                "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}, "f:warn": {}}, "f:annotations": {"f:x": {}}}},
+            }],
+        },
+    });
+    let manifest = json!({"metadata": {"labels": {"warn": "restricted"}}});
+    assert_eq!(
+        shown(&foreign_fields(&manifest, &live, "flux")),
+        ["metadata.labels.warn: expected \"restricted\", found \"off\" (owned by kubectl-label)"]
+    );
+    let same = json!({"metadata": {"labels": {"warn": "off"}}});
+    assert!(foreign_fields(&same, &live, "flux").is_empty());
+}
+
+#[test]
 fn own_fields_and_objects_without_bookkeeping_have_none() {
-    assert!(foreign_fields(&json!({"spec": {"a": 1}}), "flux").is_empty());
+    assert!(foreign_fields(&json!({}), &json!({"spec": {"a": 1}}), "flux").is_empty());
     let mut own = live();
     let entries = own
         .pointer_mut("/metadata/managedFields")
@@ -88,10 +116,10 @@ fn own_fields_and_objects_without_bookkeeping_have_none() {
         .as_array_mut()
         .unwrap();
     entries.truncate(2);
-    assert!(foreign_fields(&own, "flux").is_empty());
+    assert!(foreign_fields(&json!({}), &own, "flux").is_empty());
     assert_eq!(
-        shown(&foreign_fields(&own, "fluxgate")),
-        ["spec.replicas: found 1 (owned by flux)"]
+        shown(&foreign_fields(&json!({}), &own, "fluxgate")),
+        ["spec.replicas: expected nothing, found 1 (owned by flux)"]
     );
 }
 
@@ -107,11 +135,11 @@ fn roles_and_sets_have_paths_too() {
         "list": [1, 2],
     });
     assert_eq!(
-        shown(&foreign_fields(&role, "flux")),
+        shown(&foreign_fields(&json!({}), &role, "flux")),
         [
-            "finalizers[a]: found \"a\" (owned by kubectl)",
-            "list[1]: found 2 (owned by kubectl)",
-            "rules: found [] (owned by kubectl)"
+            "finalizers[a]: expected nothing, found \"a\" (owned by kubectl)",
+            "list[1]: expected nothing, found 2 (owned by kubectl)",
+            "rules: expected nothing, found [] (owned by kubectl)"
         ]
     );
 }

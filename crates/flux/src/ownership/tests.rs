@@ -20,7 +20,7 @@ fn seen(crd: Marks, deployment: Marks) -> Seen {
     Seen {
         crd: Some(crd),
         deployments: [("source-controller".to_owned(), deployment)].into(),
-        flux_instance: false,
+        ..Seen::default()
     }
 }
 
@@ -94,6 +94,25 @@ fn a_self_managed_install_is_named_with_its_kustomization() {
     assert_eq!(other(&seen(marks(), marks())), expected);
     let text = other(&seen(applied(&["flux"]), marks()));
     assert!(text.starts_with("two owners at once: flux-cli"), "{text}");
+}
+
+#[test]
+fn what_a_kustomization_applies_is_named() {
+    let labels = [(KUSTOMIZATION_NAME, "flux"), (KUSTOMIZATION_NAMESPACE, "ops")];
+    let marks = || labelled(applied(&["kustomize-controller"]), &labels);
+    let mut seen = seen(marks(), marks());
+    let key = ("ops".to_owned(), "flux".to_owned());
+    assert_eq!(kustomizations(&seen), [key.clone()].into());
+    let input = Input::read(&json!({
+        "metadata": {"namespace": "ops"},
+        "spec": {"path": "./prod", "sourceRef": {"kind": "OCIRepository", "name": "flux"}},
+    }));
+    seen.inputs.insert(key, input.unwrap());
+    assert_eq!(
+        other(&seen),
+        "owned by the Kustomization ops/flux (kustomize-controller), which applies OCIRepository ops/flux at ./prod"
+    );
+    assert_eq!(Input::read(&json!({"spec": {}})), None);
 }
 
 #[test]

@@ -56,6 +56,24 @@ impl Access {
         self.folder.join(KUBECONFIG)
     }
 
+    /// A client that trusts the API server's certificate, and the header by which the admin is known.
+    pub(super) fn http(&self, cluster: &str) -> Result<(reqwest::Client, String), Error> {
+        let path = self.folder.join(API_CERTIFICATE);
+        let pem = fs::read(&path).map_err(|source| failed("reading", &path, source))?;
+        let unusable = |source: reqwest::Error| Error::Document {
+            operation: "making a client from the certificate",
+            cluster: cluster.to_owned(),
+            source: source.into(),
+        };
+        let authorities = reqwest::Certificate::from_pem_bundle(&pem).map_err(unusable)?;
+        let client = reqwest::Client::builder()
+            .tls_certs_only(authorities)
+            .no_proxy()
+            .build()
+            .map_err(unusable)?;
+        Ok((client, format!("Bearer {}", self.token)))
+    }
+
     pub(super) fn write_kubeconfig(&self, cluster: &str, port: u16) -> Result<(), Error> {
         write_secret(&self.kubeconfig_path(), &self.kubeconfig(cluster, port)?)
     }

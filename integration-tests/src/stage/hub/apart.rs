@@ -116,7 +116,7 @@ impl Hub {
             files.registry
         );
         match service {
-            Service::ReleaseWatcher => format!("range = \">2.9.3\"\ninterval = \"2s\"\n{mirror}"),
+            Service::ReleaseWatcher => format!("range = {:?}\ninterval = \"2s\"\n{mirror}", files.range),
             Service::SignatureVerifier => format!("trust_root = {:?}\n{mirror}", files.trust_root),
             Service::PolicyEngine => {
                 format!(

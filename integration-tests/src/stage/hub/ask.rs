@@ -41,6 +41,23 @@ impl Hub {
         Ok(client.get_verification(request).await?.into_inner())
     }
 
+    /// Has a release verified once more.
+    ///
+    /// # Errors
+    /// What the hub says.
+    pub async fn reverify(
+        &self,
+        release: &str,
+    ) -> Result<verification::v1::ReverifyReleaseResponse, StageError> {
+        let request = verification::v1::ReverifyReleaseRequest {
+            release: release.to_owned(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+            validate_only: false,
+        };
+        let mut client = VerificationServiceClient::new(self.channel(Service::SignatureVerifier));
+        Ok(client.reverify_release(request).await?.into_inner())
+    }
+
     /// The newest decisions about a release.
     ///
     /// # Errors
@@ -90,6 +107,59 @@ impl Hub {
         let mut client = RolloutServiceClient::new(self.channel(Service::RolloutController));
         client.enforce(request).await?;
         Ok(())
+    }
+
+    /// Stops a scope, or lifts its stop.
+    ///
+    /// # Errors
+    /// What the hub says.
+    pub async fn set_stop(
+        &self,
+        scope: &str,
+        active: bool,
+        reason: &str,
+    ) -> Result<rollout::v1::SetStopResponse, StageError> {
+        let request = rollout::v1::SetStopRequest {
+            scope: scope.to_owned(),
+            active,
+            reason: reason.to_owned(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+            validate_only: false,
+        };
+        let mut client = RolloutServiceClient::new(self.channel(Service::RolloutController));
+        Ok(client.set_stop(request).await?.into_inner())
+    }
+
+    /// Asks for another attempt after a rollout was halted; the name of the next one.
+    ///
+    /// # Errors
+    /// What the hub says.
+    pub async fn retry(&self, name: &str, reason: &str) -> Result<String, StageError> {
+        let request = rollout::v1::RetryRolloutRequest {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+            validate_only: false,
+        };
+        let mut client = RolloutServiceClient::new(self.channel(Service::RolloutController));
+        Ok(client.retry_rollout(request).await?.into_inner().next)
+    }
+
+    /// Watches rollouts, from a token or from the beginning.
+    ///
+    /// # Errors
+    /// What the hub says.
+    pub async fn watch_rollouts(
+        &self,
+        resume_token: &str,
+    ) -> Result<tonic::Streaming<rollout::v1::WatchRolloutsResponse>, StageError> {
+        let request = rollout::v1::WatchRolloutsRequest {
+            resume_token: resume_token.to_owned(),
+            name: String::new(),
+        };
+        // A watch outlives every time-out of a call.
+        let mut client = RolloutServiceClient::new(self.lasting(Service::RolloutController));
+        Ok(client.watch_rollouts(request).await?.into_inner())
     }
 
     /// Entries of the ledger from an index on, at most a thousand.

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use runtime::SecretFile;
 use runtime::config::{Invalid, Validate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The section `[service]`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Folder of the ledger. Unlike every other state of fluxgate it must not be lost: back it up.

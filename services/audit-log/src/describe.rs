@@ -7,17 +7,19 @@
 mod lines;
 
 use attest::claim::predicate_type;
-use attest::{Claim, Envelope, Statement};
+use attest::{Claim, Envelope, Role, Statement};
+use bus::log::Stored;
+use bus::subject::{self, Author, Subject};
 use domain::fleet::{HealthReport, Report};
-use domain::rollout::{RolloutFinished, RolloutStarted, WaveBaked, WaveOpened};
+use domain::rollout::{RolloutFinished, RolloutRetried, RolloutStarted, WaveBaked, WaveOpened};
 use domain::{
     Assignment, Baseline, ClusterFacts, ClusterMember, Decision, Digest, Evidence, ReleaseContents,
-    RoleSummary,
+    RoleSummary, StopSetting,
 };
 use wire::{Discovered, ModeSetting, PolicyDocument, WireError};
 use wire::{fleet, policy, release, rollout, verification};
 
-use crate::ledger::About;
+use crate::ledger::{About, Event};
 
 /// Longest line for people.
 const LONGEST: usize = 300;
@@ -49,6 +51,8 @@ const KINDS: &[(&str, Reader)] = &[
     reader::<rollout::v1::WaveOpened, WaveOpened>(),
     reader::<rollout::v1::WaveBaked, WaveBaked>(),
     reader::<rollout::v1::RolloutFinished, RolloutFinished>(),
+    reader::<rollout::v1::StopSet, StopSetting>(),
+    reader::<rollout::v1::RolloutRetried, RolloutRetried>(),
     (attest::TrustBundle::KIND, read_bundle),
 ];
 
@@ -96,6 +100,8 @@ pub fn describe(subject: &str, payload: &[u8]) -> About {
     let header = statement.header().ok();
     if let Some(header) = &header {
         about.trace_id = trace_id(&header.traceparent).unwrap_or_default().to_owned();
+        about.span_id = span_id(&header.traceparent).unwrap_or_default().to_owned();
+        about.made = Some(header.time);
         about.cluster.clone_from(&header.cluster);
     }
     let claim = statement.claim_type();
@@ -120,6 +126,26 @@ pub fn describe(subject: &str, payload: &[u8]) -> About {
     about
 }
 
+/// What the stream stored, as the ledger takes it.
+#[must_use]
+pub fn event(stored: Stored) -> Event {
+    let about = describe(&stored.subject, &stored.payload);
+    let Stored {
+        sequence,
+        subject,
+        payload,
+        time,
+        traceparent: _,
+    } = stored;
+    Event {
+        sequence,
+        subject,
+        payload,
+        store_time: time,
+        about,
+    }
+}
+
 /// The statement in a signed envelope, or a bare one, as hints are.
 fn statement(payload: &[u8]) -> Option<Statement> {
     match Envelope::parse(payload) {
@@ -128,11 +154,39 @@ fn statement(payload: &[u8]) -> Option<Statement> {
     }
 }
 
+/// Who may speak under a subject, as the name of the service; empty where nobody may.
+#[must_use]
+pub fn author(subject: &str) -> &'static str {
+    let rule = subject.parse::<Subject>().ok().as_ref().and_then(subject::rule);
+    match rule.map(|rule| rule.author) {
+        None => "",
+        Some(Author::Hint) => "release-watcher",
+        Some(Author::Root) => "root key",
+        Some(Author::Agent) => "cluster-agent",
+        Some(Author::Role(role)) => match role {
+            Role::Verifier => "signature-verifier",
+            Role::Scanner => "sbom-scanner",
+            Role::Policy => "policy-engine",
+            Role::Controller => "rollout-controller",
+            Role::Ledger => "audit-log",
+        },
+    }
+}
+
 /// The trace id of a `traceparent` (W3C Trace Context, version 00).
 fn trace_id(traceparent: &str) -> Option<&str> {
-    let id = traceparent.split('-').nth(1)?;
+    hex_part(traceparent, 1, 32)
+}
+
+/// The span id of a `traceparent`.
+fn span_id(traceparent: &str) -> Option<&str> {
+    hex_part(traceparent, 2, 16)
+}
+
+fn hex_part(traceparent: &str, place: usize, length: usize) -> Option<&str> {
+    let id = traceparent.split('-').nth(place)?;
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    (id.len() == 32 && id.bytes().all(hex)).then_some(id)
+    (id.len() == length && id.bytes().all(hex)).then_some(id)
 }
 
 /// The text without what would break a line or a terminal, and not longer than a line may be.

@@ -3,18 +3,26 @@
 //! What an entry says about its payload is what the payload says of itself; who relies on it fetches and
 //! verifies the payload.
 
+mod export;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use tonic::{Code, Request, Response, Status};
 
 use domain::release::PRODUCT;
 use domain::{Reason, ReleaseKey};
 use runtime::grpc::{MAX_MESSAGE_BYTES, status};
 use wire::audit::v1::audit_service_server::{AuditService, AuditServiceServer};
-use wire::audit::v1::{self, GetLedgerStatusRequest, LedgerStatus, ListEntriesRequest, ListEntriesResponse};
+use wire::audit::v1::get_entry_request::Entry as Wanted;
+use wire::audit::v1::{
+    self, EntryProof, ExportEntriesRequest, GetEntryRequest, GetLedgerStatusRequest, LedgerStatus,
+    ListEntriesRequest, ListEntriesResponse,
+};
 
-use crate::ledger::LedgerError;
+use crate::describe;
 use crate::ledger::query::{Entry, Filter, ReleaseFilter};
+use crate::ledger::{Ledger, LedgerError};
 use crate::service::Service;
 
 /// Full name of the service, for `grpc.health.v1`.
@@ -66,6 +74,51 @@ impl AuditService for Api {
         }))
     }
 
+    async fn get_entry(&self, request: Request<GetEntryRequest>) -> Result<Response<EntryProof>, Status> {
+        let ledger = self.0.ledger();
+        let (name, found) = match request.into_inner().entry {
+            Some(Wanted::Index(index)) if i64::try_from(index).is_ok() => {
+                (format!("entries/{index}"), ledger.entry(index).await)
+            }
+            Some(Wanted::Subject(subject)) if !subject.is_empty() => {
+                let found = ledger.under(&subject).await;
+                let first = found.map(|entries| entries.into_iter().next());
+                (format!("entries/{subject}"), first)
+            }
+            Some(_) | None => {
+                let expected = "an index or a subject";
+                return Err(Invalid {
+                    field: "entry",
+                    expected,
+                }
+                .status());
+            }
+        };
+        let entry = found.map_err(|error| unavailable(&error))?;
+        let entry = entry.ok_or_else(|| not_found(&name))?;
+        match proof(ledger, entry).await {
+            Ok(proof) => Ok(Response::new(proof)),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    type ExportEntriesStream = export::Parts;
+
+    async fn export_entries(
+        &self,
+        request: Request<ExportEntriesRequest>,
+    ) -> Result<Response<Self::ExportEntriesStream>, Status> {
+        let request = request.into_inner();
+        let since = time("since_time", request.since_time).map_err(Invalid::status)?;
+        let filter = Filter {
+            release: optional_release(&request.release).map_err(Invalid::status)?,
+            since,
+            ..Filter::default()
+        };
+        let parts = export::begin(self.0.clone(), filter).await;
+        parts.map(Response::new).map_err(|error| unavailable(&error))
+    }
+
     async fn get_ledger_status(
         &self,
         _request: Request<GetLedgerStatusRequest>,
@@ -94,6 +147,15 @@ impl Invalid {
             [("field", self.field.to_owned())],
         )
     }
+}
+
+fn not_found(name: &str) -> Status {
+    status(
+        Code::NotFound,
+        Reason::ResourceNotFound.code(),
+        format!("there is no {name}"),
+        [("resource", name.to_owned())],
+    )
 }
 
 fn unavailable(error: &LedgerError) -> Status {
@@ -127,15 +189,31 @@ fn filter(request: &ListEntriesRequest) -> Result<Filter, Invalid> {
         });
     }
     Ok(Filter {
-        release: if request.release.is_empty() {
-            None
-        } else {
-            Some(release(&request.release)?)
-        },
+        release: optional_release(&request.release)?,
         cluster: given(cluster),
         decision: given(&request.decision),
         trace_id: trace_id.map(|id| id.to_ascii_lowercase()),
+        kind: given(&request.kind),
+        since: time("since_time", request.since_time)?,
+        until: time("until_time", request.until_time)?,
+        always: &[],
     })
+}
+
+fn optional_release(name: &str) -> Result<Option<ReleaseFilter>, Invalid> {
+    if name.is_empty() {
+        Ok(None)
+    } else {
+        release(name).map(Some)
+    }
+}
+
+fn time(field: &'static str, value: Option<wire::protobuf::Timestamp>) -> Result<Option<Timestamp>, Invalid> {
+    let invalid = Invalid {
+        field,
+        expected: "a time of the years 1 to 9999",
+    };
+    wire::time::read_optional(field, value).or(Err(invalid))
 }
 
 /// `releases/flux/v2.9.4`, with `@sha256:...` where a tag moved; the key alone is good as well.
@@ -189,6 +267,7 @@ fn read_token(token: &str) -> Result<u64, Invalid> {
 }
 
 fn message(entry: Entry) -> v1::Entry {
+    let author = describe::author(&entry.subject).to_owned();
     v1::Entry {
         index: entry.index,
         sequence: entry.sequence,
@@ -198,7 +277,39 @@ fn message(entry: Entry) -> v1::Entry {
         kind: entry.kind,
         trace_id: entry.trace_id,
         summary: entry.summary,
+        span_id: entry.span_id,
+        make_time: wire::time::optional_timestamp(entry.made),
+        author,
+        release: entry.release,
+        rollout: entry.rollout,
+        cluster: entry.cluster,
+        decision: entry.decision,
     }
+}
+
+/// The proof of an entry as a message.
+async fn proof(ledger: &Ledger, entry: Entry) -> Result<EntryProof, LedgerError> {
+    let proven = ledger.prove(entry).await?;
+    let blobs = describe::describe(&proven.entry.subject, &proven.payload).blobs;
+    let mut missing = Vec::new();
+    for blob in &blobs {
+        if ledger.blob(*blob).await?.is_none() {
+            missing.push(*blob);
+        }
+    }
+    Ok(EntryProof {
+        entry: Some(message(proven.entry)),
+        // A record is JSON.
+        record: String::from_utf8_lossy(&proven.leaf.record()).into_owned(),
+        leaf_hash: proven.leaf.hash().to_string(),
+        payload: proven.payload.to_vec(),
+        inclusion_proof: proven.proof.iter().map(ToString::to_string).collect(),
+        checkpoint: proven.checkpoint,
+        verifier_key: ledger.verifier().to_string(),
+        blobs: blobs.into_iter().map(Into::into).collect(),
+        missing_blobs: missing.into_iter().map(Into::into).collect(),
+        later: proven.later,
+    })
 }
 
 #[cfg(test)]

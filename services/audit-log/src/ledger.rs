@@ -16,9 +16,11 @@
 pub mod beside;
 pub mod check;
 mod error;
+pub mod index;
 pub mod leaf;
 pub mod merkle;
 pub mod note;
+pub mod proof;
 pub mod query;
 mod rows;
 pub mod tiles;
@@ -61,6 +63,10 @@ pub struct About {
     pub kind: String,
     /// Trace id, 32 hex digits.
     pub trace_id: String,
+    /// Span id, 16 hex digits.
+    pub span_id: String,
+    /// When its maker says that it was made.
+    pub made: Option<Timestamp>,
     /// Release key.
     pub release: String,
     /// Rollout.
@@ -156,6 +162,12 @@ impl Ledger {
             return Err(LedgerError::NotTheCheckpoint { size: head.size });
         }
         Ok(Some(head.size))
+    }
+
+    /// Closes the database, so that its folder can be moved.
+    pub async fn close(self) {
+        self.writer.close().await;
+        self.reader.close().await;
     }
 
     /// The key that outsiders check checkpoints with.

@@ -1,16 +1,20 @@
 //! audit-log: the tamper-evident ledger of everything that was ever said on the event log.
 //!
 //! `service` follows the stream and makes a leaf of each event (`describe` says what it is about), `ledger`
-//! holds leaves, tree, payloads and blobs and writes what outsiders check, `grpc` answers questions. While
+//! holds leaves, tree, payloads and blobs and writes what outsiders check, `grpc` answers questions, `export`
+//! makes and checks folders that need none of us. While
 //! anything speaks against the ledger its signed status says so, and nobody starts an upgrade.
 //!
 //! Deliberately not here: whether a statement is valid. The ledger keeps what was said, not what counts.
 
 pub mod config;
 pub mod describe;
+pub mod export;
 pub mod grpc;
 pub mod ledger;
 pub mod nats;
+pub mod rebuild;
+pub mod restore;
 pub mod service;
 
 use std::sync::Arc;
@@ -60,6 +64,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         board: Arc::new(hub.status),
         signer: hub.key,
         note_key,
+        root_key: Some(hub.view.trust().root().clone()),
         clock: hub.clock,
         state: settings.ledger,
         monitoring_url: settings.monitoring_url,

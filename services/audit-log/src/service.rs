@@ -24,7 +24,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use attest::SigningKey;
+use attest::{PublicKey, SigningKey};
 use bus::EventLog;
 use domain::Digest;
 use runtime::{Clock, Shutdown};
@@ -62,6 +62,8 @@ pub struct Deps {
     pub signer: Arc<SigningKey>,
     /// Key that signs checkpoints.
     pub note_key: NoteKey,
+    /// The root key that is pinned: goes into exports, for those who have it from nowhere else.
+    pub root_key: Option<PublicKey>,
     /// The clock.
     pub clock: Clock,
     /// Folder of the ledger.
@@ -113,6 +115,7 @@ struct Shared {
     blobs: Arc<dyn BlobSource>,
     board: Arc<dyn StatusBoard>,
     signer: Arc<SigningKey>,
+    root_key: Option<PublicKey>,
     clock: Clock,
     monitoring_url: Option<String>,
     pace: Pace,
@@ -168,6 +171,13 @@ impl Service {
     /// If the ledger does not open.
     pub async fn open(deps: Deps) -> Result<Self, LedgerError> {
         let ledger = Arc::new(Ledger::open(&deps.state, deps.note_key).await?);
+        let again = ledger.index_again(crate::describe::describe).await?;
+        if again > 0 {
+            tracing::info!(
+                leaves = again,
+                "the index says more now, leaves are described again"
+            );
+        }
         let held = ledger.head().await.size;
         let disputed = ledger.disputes().await?.into_iter().collect();
         let soundness = Soundness::new(held, disputed, deps.monitoring_url.is_some());
@@ -178,6 +188,7 @@ impl Service {
                 blobs: deps.blobs,
                 board: deps.board,
                 signer: deps.signer,
+                root_key: deps.root_key,
                 clock: deps.clock,
                 monitoring_url: deps.monitoring_url,
                 pace: deps.pace,
@@ -194,6 +205,12 @@ impl Service {
     #[must_use]
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.shared.ledger
+    }
+
+    /// The root key that is pinned.
+    #[must_use]
+    pub fn root_key(&self) -> Option<&PublicKey> {
+        self.shared.root_key.as_ref()
     }
 
     /// What speaks for and against the ledger now.

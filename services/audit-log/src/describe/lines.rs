@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use attest::TrustBundle;
 use domain::fleet::{HealthReport, Report, ReportKind};
-use domain::rollout::{RolloutFinished, RolloutStarted, WaveBaked, WaveOpened};
+use domain::rollout::{RolloutFinished, RolloutRetried, RolloutStarted, WaveBaked, WaveOpened};
 use domain::{
     Action, Assignment, Baseline, ClusterFacts, ClusterMember, Decision, Epoch, Evidence, Outcome,
-    ReleaseContents, ReleaseKey, RoleSummary,
+    ReleaseContents, ReleaseKey, RoleSummary, StopScope, StopSetting,
 };
 use wire::{Discovered, ModeSetting, PolicyDocument, Scope};
 
@@ -231,10 +231,11 @@ impl Describe for RolloutStarted {
 
 impl Describe for WaveOpened {
     fn describe(&self, about: &mut About) {
-        about.of_rollout(
-            &self.rollout,
-            format!("rollout {}: wave {} opened", self.rollout, self.wave),
-        );
+        let mut line = format!("rollout {}: wave {} opened", self.rollout, self.wave);
+        if !self.detail.is_empty() {
+            line.push_str(&format!(": {}", self.detail));
+        }
+        about.of_rollout(&self.rollout, line);
     }
 }
 
@@ -256,6 +257,36 @@ impl Describe for RolloutFinished {
             &self.rollout,
             format!("rollout {} {}: {}", self.rollout, self.end, self.detail),
         );
+    }
+}
+
+impl Describe for StopSetting {
+    fn describe(&self, about: &mut About) {
+        let word = if self.active { "set" } else { "lifted" };
+        let line = format!(
+            "{} of {} {word} by {}: {}",
+            self.scope.kind(),
+            self.scope,
+            self.principal,
+            self.reason
+        );
+        match &self.scope {
+            StopScope::Cluster(cluster) => about.of_cluster(cluster, line),
+            StopScope::Rollout(rollout) => about.of_rollout(rollout, line),
+            StopScope::Fleet | StopScope::Wave(_) | StopScope::Label { .. } | StopScope::Version(_) => {
+                about.summary = line;
+            }
+        }
+    }
+}
+
+impl Describe for RolloutRetried {
+    fn describe(&self, about: &mut About) {
+        let line = format!(
+            "another attempt after rollout {} wished by {}: {}",
+            self.rollout, self.principal, self.reason
+        );
+        about.of_rollout(&self.rollout, line);
     }
 }
 

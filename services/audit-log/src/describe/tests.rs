@@ -185,3 +185,31 @@ fn lines_can_not_break_out_of_their_line() {
     assert_eq!(trace_id("00-xyz-1-01"), None);
     assert_eq!(trace_id(""), None);
 }
+
+#[test]
+fn trace_span_time_and_author_are_an_index() {
+    let claim = policy::v1::Decision::from(&decision(Outcome::Allow));
+    let about = describe(SUBJECT, &signed(SUBJECT, &claim));
+    assert_eq!(
+        about.span_id,
+        TraceId::of_release(&release()).root_span().to_string()
+    );
+    assert_eq!(about.made, Some(Timestamp::UNIX_EPOCH));
+    for bad in ["", "00-", "00-0a-0b-01", "00-zz-ZZ-01"] {
+        assert_eq!((trace_id(bad), span_id(bad)), (None, None), "{bad}");
+    }
+    let baseline = "0123456789abcdef".parse().unwrap();
+    let subject = |n| bus::subject::decision(&release(), "default", &baseline, n).to_string();
+    assert_eq!(author(&subject(1)), "policy-engine");
+    assert_eq!(author("fluxgate.v1.trust.bundle.bundle.1"), "root key");
+    let cluster = "canary".parse().unwrap();
+    assert_eq!(
+        author(&bus::subject::health(&cluster, 3).to_string()),
+        "cluster-agent"
+    );
+    assert_eq!(
+        author(&bus::subject::member(&cluster, 3).to_string()),
+        "rollout-controller"
+    );
+    assert_eq!(author("fluxgate.v1.lost.sequence.filler.3"), "");
+}

@@ -18,6 +18,11 @@ use super::merkle::TreeHash;
 /// Signature type of Ed25519 in a verifier key and in the key id.
 const ED25519_TYPE: u8 = 0x01;
 const PRIVATE: &str = "PRIVATE KEY";
+const PUBLIC: &str = "PUBLIC KEY";
+/// DER of a SubjectPublicKeyInfo of Ed25519 (RFC 8410) up to the key's 32 bytes.
+const SPKI_PREFIX: &[u8] = &[
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 /// Em dash and blank: how each signature line begins.
 const SIGNATURE_PREFIX: &str = "\u{2014} ";
 
@@ -94,6 +99,14 @@ impl NoteVerifier {
         } else {
             Err(NoteError::Verifier)
         }
+    }
+
+    /// The key alone as PEM `PUBLIC KEY` (RFC 8410), for tools that know nothing of notes.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        let spki = [SPKI_PREFIX, self.key.as_slice()].concat();
+        pem::encode_config(&pem::Pem::new(PUBLIC, spki), config)
     }
 
     /// Name of the key, which is the origin of the log.

@@ -26,6 +26,18 @@ pub struct Entry {
     pub trace_id: String,
     /// One line for people.
     pub summary: String,
+    /// Span id; empty if it names none.
+    pub span_id: String,
+    /// When its maker says that it was made.
+    pub made: Option<Timestamp>,
+    /// Key of the release that it is about; empty if none.
+    pub release: String,
+    /// Rollout that it is about; empty if none.
+    pub rollout: String,
+    /// Cluster that it is about; empty if none.
+    pub cluster: String,
+    /// API name of the decision that it is or rests on; empty if none.
+    pub decision: String,
 }
 
 /// The releases that are looked for.
@@ -40,7 +52,7 @@ pub enum ReleaseFilter {
 /// What is looked for: all that is set must match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// About the release, or a step of a rollout to it.
+    /// About the release, or of a rollout to it.
     pub release: Option<ReleaseFilter>,
     /// About the cluster.
     pub cluster: Option<String>,
@@ -48,7 +60,30 @@ pub struct Filter {
     pub decision: Option<String>,
     /// Of the trace; 32 hex digits.
     pub trace_id: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Stored at this time or later.
+    pub since: Option<Timestamp>,
+    /// Stored before this time.
+    pub until: Option<Timestamp>,
+    /// Those of these kinds as well, whatever else is looked for.
+    pub always: &'static [&'static str],
 }
+
+impl Filter {
+    /// Whether everything is looked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let all = Self {
+            always: self.always,
+            ..Self::default()
+        };
+        *self == all
+    }
+}
+
+const COLUMNS: &str = "leaf_index, sequence, subject, payload, store_time, kind, trace_id, summary, span_id, \
+                       make_time, release, rollout, cluster, decision";
 
 impl Ledger {
     /// At most `limit` entries from index `from` on, oldest first.
@@ -56,27 +91,10 @@ impl Ledger {
     /// # Errors
     /// If the database fails.
     pub async fn entries(&self, filter: &Filter, from: u64, limit: u32) -> Result<Vec<Entry>, LedgerError> {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT leaf_index, sequence, subject, payload, store_time, kind, trace_id, summary \
-             FROM leaves WHERE leaf_index >= ",
-        );
+        let mut query =
+            QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM leaves WHERE leaf_index >= "));
         query.push_bind(rows::signed(from)?);
-        if let Some(release) = &filter.release {
-            query.push(" AND (");
-            push_release(&mut query, release);
-            query.push(" OR (rollout <> '' AND rollout IN (SELECT rollout FROM leaves WHERE kind = 'rollout-started' AND ");
-            push_release(&mut query, release);
-            query.push(")))");
-        }
-        for (column, value) in [
-            ("cluster", &filter.cluster),
-            ("decision", &filter.decision),
-            ("trace_id", &filter.trace_id),
-        ] {
-            if let Some(value) = value {
-                query.push(" AND ").push(column).push(" = ").push_bind(value);
-            }
-        }
+        push_filter(&mut query, filter);
         query.push(" ORDER BY leaf_index LIMIT ").push_bind(limit);
         let rows = query
             .build()
@@ -85,6 +103,84 @@ impl Ledger {
             .map_err(LedgerError::database("finding entries"))?;
         rows.iter().map(entry).collect()
     }
+
+    /// How many entries below index `end` a filter lets through.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn count(&self, filter: &Filter, end: u64) -> Result<u64, LedgerError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT count(*) FROM leaves WHERE leaf_index < ");
+        query.push_bind(rows::signed(end)?);
+        push_filter(&mut query, filter);
+        let count: i64 = query
+            .build_query_scalar()
+            .fetch_one(&self.reader)
+            .await
+            .map_err(LedgerError::database("counting entries"))?;
+        rows::unsigned(count)
+    }
+
+    /// Every leaf under this subject, in order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn under(&self, subject: &str) -> Result<Vec<Entry>, LedgerError> {
+        let rows = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM leaves WHERE subject = "))
+            .push_bind(subject)
+            .push(" ORDER BY leaf_index")
+            .build()
+            .fetch_all(&self.reader)
+            .await
+            .map_err(LedgerError::database("finding a subject"))?;
+        rows.iter().map(entry).collect()
+    }
+}
+
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &Filter) {
+    query.push(" AND (");
+    for kind in filter.always {
+        query.push("kind = ").push_bind(*kind).push(" OR ");
+    }
+    query.push("(TRUE");
+    if let Some(release) = &filter.release {
+        query.push(" AND (");
+        push_release(query, release);
+        // Steps of its rollouts name these; what agents answer has their trace.
+        for column in ["rollout", "trace_id"] {
+            query.push(format!(
+                " OR ({column} <> '' AND {column} IN (SELECT {column} FROM leaves WHERE kind = 'rollout-started' AND "
+            ));
+            push_release(query, release);
+            query.push("))");
+        }
+        query.push(")");
+    }
+    for (column, value) in [
+        ("cluster", &filter.cluster),
+        ("decision", &filter.decision),
+        ("trace_id", &filter.trace_id),
+        ("kind", &filter.kind),
+    ] {
+        if let Some(value) = value {
+            query
+                .push(" AND ")
+                .push(column)
+                .push(" = ")
+                .push_bind(value.clone());
+        }
+    }
+    // Times as the stream said them, to the millisecond: their texts have fractions of different lengths.
+    for (comparison, time) in [(">=", filter.since), ("<", filter.until)] {
+        if let Some(time) = time {
+            query
+                .push(" AND unixepoch(store_time, 'subsec') ")
+                .push(comparison)
+                .push(" unixepoch(")
+                .push_bind(time.to_string())
+                .push(", 'subsec')");
+        }
+    }
+    query.push("))");
 }
 
 fn push_release(query: &mut QueryBuilder<Sqlite>, release: &ReleaseFilter) {
@@ -124,5 +220,14 @@ fn entry(row: &sqlx::sqlite::SqliteRow) -> Result<Entry, LedgerError> {
         kind: text("kind")?,
         trace_id: text("trace_id")?,
         summary: text("summary")?,
+        span_id: text("span_id")?,
+        made: match text("make_time")?.as_str() {
+            "" => None,
+            time => Some(rows::time(time)?),
+        },
+        release: text("release")?,
+        rollout: text("rollout")?,
+        cluster: text("cluster")?,
+        decision: text("decision")?,
     })
 }

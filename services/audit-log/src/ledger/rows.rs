@@ -8,7 +8,7 @@ use sqlx::{Sqlite, SqliteConnection, SqliteExecutor};
 use domain::Digest;
 
 use super::merkle::{NodeId, TreeHash};
-use super::{Event, Leaf, LedgerError};
+use super::{About, Event, Leaf, LedgerError, index};
 
 const STREAM_CREATED: &str = "stream_created";
 
@@ -144,6 +144,28 @@ where
     Ok(hashes)
 }
 
+/// The hashes of leaves from `first` on.
+pub(super) async fn leaf_hashes(
+    db: impl SqliteExecutor<'_>,
+    first: u64,
+    limit: u32,
+) -> Result<Vec<TreeHash>, LedgerError> {
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT hash FROM hashes WHERE level = 0 AND position >= ? ORDER BY position LIMIT ?",
+    )
+    .bind(signed(first)?)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .map_err(LedgerError::database("reading hashes of leaves"))?;
+    rows.into_iter()
+        .map(|bytes| match bytes.try_into() {
+            Ok(bytes) => Ok(TreeHash::from_bytes(bytes)),
+            Err(_) => Err(LedgerError::Malformed("a hash")),
+        })
+        .collect()
+}
+
 pub(super) async fn insert_hashes(
     db: &mut SqliteConnection,
     nodes: &[(NodeId, TreeHash)],
@@ -170,7 +192,8 @@ pub(super) async fn insert(
     let about = &event.about;
     sqlx::query(
         "INSERT INTO leaves (leaf_index, sequence, subject, payload, store_time, kind, trace_id, release, \
-         rollout, cluster, decision, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         rollout, cluster, decision, summary, span_id, make_time, described) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(signed(index)?)
     .bind(signed(leaf.sequence)?)
@@ -184,6 +207,9 @@ pub(super) async fn insert(
     .bind(&about.cluster)
     .bind(&about.decision)
     .bind(&about.summary)
+    .bind(&about.span_id)
+    .bind(optional_time(about.made))
+    .bind(index::VERSION)
     .execute(&mut *db)
     .await
     .map_err(LedgerError::database("storing a leaf"))?;
@@ -193,11 +219,26 @@ pub(super) async fn insert(
         .execute(&mut *db)
         .await
         .map_err(LedgerError::database("storing a payload"))?;
+    name_blobs(db, about, leaf.sequence, &event.store_time.to_string()).await
+}
+
+/// A time as text; empty where there is none.
+pub(super) fn optional_time(time: Option<Timestamp>) -> String {
+    time.map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// Stores the names of the blobs that a leaf names.
+pub(super) async fn name_blobs(
+    db: &mut SqliteConnection,
+    about: &About,
+    sequence: u64,
+    named: &str,
+) -> Result<(), LedgerError> {
     for blob in &about.blobs {
         sqlx::query("INSERT OR IGNORE INTO blobs (digest, sequence, named_time) VALUES (?, ?, ?)")
             .bind(blob.as_bytes().as_slice())
-            .bind(signed(leaf.sequence)?)
-            .bind(event.store_time.to_string())
+            .bind(signed(sequence)?)
+            .bind(named)
             .execute(&mut *db)
             .await
             .map_err(LedgerError::database("storing the name of a blob"))?;

@@ -7,6 +7,7 @@ use super::query::{Filter, ReleaseFilter};
 use super::*;
 
 mod faults;
+mod index;
 
 const NAME: &str = "ledger.example/fleet";
 

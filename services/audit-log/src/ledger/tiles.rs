@@ -108,7 +108,7 @@ fn level_between(kind: Kind, old: u64, new: u64) -> Vec<Tile> {
 ///
 /// # Errors
 /// If an entry is longer than that; no subject of NATS makes one.
-pub fn frame(leaves: &[Leaf]) -> Result<Vec<u8>, LedgerError> {
+pub fn frame<'a>(leaves: impl IntoIterator<Item = &'a Leaf>) -> Result<Vec<u8>, LedgerError> {
     let mut bytes = Vec::new();
     for leaf in leaves {
         let record = leaf.record();

@@ -11,8 +11,8 @@ use runtime::Shutdown;
 
 use super::Shared;
 use super::soundness::Problem;
-use crate::describe::describe;
-use crate::ledger::{Event, LedgerError};
+use crate::describe::event;
+use crate::ledger::LedgerError;
 
 /// Events that are appended in one transaction.
 const BATCH: usize = 256;
@@ -160,23 +160,5 @@ impl Shared {
             }
         });
         wrong.map_or(Ok(()), Err)
-    }
-}
-
-fn event(stored: Stored) -> Event {
-    let about = describe(&stored.subject, &stored.payload);
-    let Stored {
-        sequence,
-        subject,
-        payload,
-        time,
-        traceparent: _,
-    } = stored;
-    Event {
-        sequence,
-        subject,
-        payload,
-        store_time: time,
-        about,
     }
 }

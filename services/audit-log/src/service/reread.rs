@@ -3,6 +3,7 @@
 //! Each pass asks for the disputed sequences and a few more, going round the whole ledger and starting
 //! anywhere. A flipped bit on disk can make JetStream lose a message silently; this is what sees it.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use domain::Digest;
@@ -55,9 +56,9 @@ impl Shared {
     /// One pass from this sequence on (modulo the ledger's size); returns where the next one goes on.
     pub(super) async fn reread_once(&self, from: u64) -> Result<u64, LedgerError> {
         self.compare_stream().await?;
-        let disputed: Vec<u64> = self.soundness.now().disputed.into_keys().collect();
-        for sequence in disputed {
-            self.compare(sequence).await?;
+        let disputed: BTreeSet<u64> = self.soundness.now().disputed.into_keys().collect();
+        for sequence in &disputed {
+            self.compare(*sequence).await?;
         }
         let size = self.ledger.head().await.size;
         if size == 0 {
@@ -65,7 +66,10 @@ impl Shared {
         }
         let count = SEQUENCES.min(size);
         for offset in 0..count {
-            self.compare(from.wrapping_add(offset) % size + 1).await?;
+            let sequence = from.wrapping_add(offset) % size + 1;
+            if !disputed.contains(&sequence) {
+                self.compare(sequence).await?;
+            }
         }
         Ok((from % size) + count)
     }

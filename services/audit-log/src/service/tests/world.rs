@@ -145,6 +145,7 @@ impl World {
             board: self.board.clone(),
             signer: self.signer.clone(),
             note_key: NoteKey::from_pem(NAME, &self.note_key).unwrap(),
+            root_key: None,
             clock: self.clock,
             state: self.folder.path().to_owned(),
             monitoring_url: None,

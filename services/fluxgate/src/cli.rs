@@ -1,14 +1,24 @@
 //! What can be typed.
 
+mod global;
+mod goal;
 mod help;
+mod policy;
 mod resource;
+mod stops;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
 
+pub use global::{Color, Format, Global, Mutation};
+pub use goal::{Field, Goal, WaitArgs};
+pub use policy::{EvalArgs, LintArgs, PolicyArgs, PolicyCommand, ReplayArgs, SchemaKind};
 pub use resource::{Described, Kind, Reconciled, Wanted};
+pub use stops::{
+    Act, FreezeArgs, FreezeCommand, HoldArgs, HoldCommand, RecallArgs, RecallCommand, RolloutArgs,
+    RolloutCommand,
+};
 
 /// Keeps Flux up to date on a fleet of clusters.
 #[derive(Debug, Parser)]
@@ -22,104 +32,86 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Flags of every command.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// Address of the hub's gRPC services
-    #[arg(
-        long,
-        global = true,
-        env = "FLUXGATE_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:7878"
-    )]
-    pub server: String,
-    /// How the answer is written; `wide` adds columns, `json` is for programs
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
-    pub output: Format,
-    /// Leave out the first line of tables
-    #[arg(long, global = true)]
-    pub no_header: bool,
-    /// Give up asking the hub after this time, like 30s or 2m
-    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = timeout)]
-    pub timeout: SignedDuration,
-    /// No progress and no hints; errors are still printed
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Whether to use colour; `auto` is on a terminal and without NO_COLOR
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
-    /// Plain letters in place of the signs for good, bad and warning
-    #[arg(long, global = true)]
-    pub ascii: bool,
-}
-
-fn timeout(text: &str) -> Result<SignedDuration, String> {
-    match text.parse::<SignedDuration>() {
-        Ok(time) if time.is_positive() => Ok(time),
-        Ok(_) | Err(_) => Err("a time is a number and a unit, like 30s or 2m".to_owned()),
-    }
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Columns that fit on a screen.
-    Table,
-    /// All columns.
-    Wide,
-    /// JSON.
-    Json,
-}
-
-/// Whether to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look whether everything is well
+    /// What needs you now, and what everything waits for
+    #[command(long_about = help::STATUS, after_help = help::STATUS_MORE)]
+    Status,
+    /// Look whether fluxgate itself is well
     #[command(long_about = help::CHECK, after_help = help::CHECK_MORE)]
     Check,
-    /// List releases, decisions, policies, rollouts, clusters or entries
+    /// List releases, decisions, policies, rollouts, clusters, stops or entries
     #[command(long_about = help::GET, after_help = help::GET_MORE)]
     Get(GetArgs),
     /// Tell the whole story of one resource
     #[command(long_about = help::DESCRIBE, after_help = help::DESCRIBE_MORE)]
     Describe(DescribeArgs),
-    /// Look for new releases now
+    /// Look for new releases now, or verify one again
     #[command(long_about = help::RECONCILE, after_help = help::RECONCILE_MORE)]
     Reconcile(ReconcileArgs),
     /// Allow fluxgate to write, or take that back
     #[command(long_about = help::ENFORCE, after_help = help::ENFORCE_MORE)]
     Enforce(EnforceArgs),
+    /// Pause, resume, retry or follow a rollout
+    #[command(long_about = help::ROLLOUT, after_help = help::ROLLOUT_MORE)]
+    Rollout(RolloutArgs),
+    /// Begin nothing in the fleet, a wave or clusters with a label
+    #[command(long_about = help::FREEZE, after_help = help::FREEZE_MORE)]
+    Freeze(FreezeArgs),
+    /// Begin nothing in a cluster
+    #[command(long_about = help::HOLD, after_help = help::HOLD_MORE)]
+    Hold(HoldArgs),
+    /// Begin nothing with a version
+    #[command(long_about = help::RECALL, after_help = help::RECALL_MORE)]
+    Recall(RecallArgs),
+    /// Wait until something is so
+    #[command(long_about = help::WAIT, after_help = help::WAIT_MORE)]
+    Wait(WaitArgs),
+    /// Say what a reason code means and what to do
+    #[command(long_about = help::EXPLAIN, after_help = help::EXPLAIN_MORE)]
+    Explain(ExplainArgs),
+    /// List, show, export and check what the ledger holds
+    #[command(long_about = help::AUDIT, after_help = help::AUDIT_MORE)]
+    Audit(crate::commands::AuditArgs),
+    /// Draw what happened to a release, from the ledger's statements alone
+    #[command(long_about = crate::commands::trace::LONG, after_help = crate::commands::trace::MORE)]
+    Trace(crate::commands::trace::TraceArgs),
     /// Make and show keys
     #[command(long_about = help::KEYS, after_help = help::KEYS_MORE)]
     Keys(KeysArgs),
+    /// Check policy, strategy and fleet files, and make decisions again
+    #[command(long_about = help::POLICY, after_help = help::POLICY_MORE)]
+    Policy(PolicyArgs),
     /// Run a hub on this machine: NATS, keys and all services in one process
     #[command(long_about = help::DEV, after_help = help::DEV_MORE)]
     Dev(crate::dev::DevArgs),
     /// Make the streams on NATS, and put the trust bundle there
     #[command(long_about = help::MIGRATE, after_help = help::MIGRATE_MORE)]
     Migrate(MigrateArgs),
+    /// Print the completion script of a shell
+    #[command(long_about = help::COMPLETION, after_help = help::COMPLETION_MORE)]
+    Completion {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: CompletedShell,
+    },
+    /// Write the man pages
+    #[command(long_about = help::MAN, after_help = help::MAN_MORE)]
+    Man {
+        /// Folder for the pages; it is made if it is missing
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Show version and API
-    #[command(long_about = help::VERSION)]
+    #[command(long_about = help::VERSION, after_help = help::VERSION_MORE)]
     Version,
 }
 
 /// Arguments of `get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// What to list: releases, decisions, policies, rollouts, clusters or entries; TYPE/NAME for one
+    /// What to list: releases, decisions, policies, rollouts, clusters, stops or entries; TYPE/NAME for one
     #[arg(value_name = "TYPE[/NAME]")]
     pub wanted: Wanted,
     /// One of them
@@ -137,6 +129,31 @@ pub struct GetArgs {
     /// Only entries with this trace id
     #[arg(long, value_name = "TRACE_ID")]
     pub trace: Option<String>,
+    /// Lifted stops, too
+    #[arg(long)]
+    pub lifted: bool,
+    /// Go on and show each change (rollouts, clusters)
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, like TAG_MOVED; none lists all
+    #[arg(value_name = "REASON_CODE")]
+    pub code: Option<String>,
+}
+
+/// A shell that completion scripts are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletedShell {
+    /// GNU Bash.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
 }
 
 /// Arguments of `describe`.
@@ -150,12 +167,12 @@ pub struct DescribeArgs {
 /// Arguments of `reconcile`.
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
-    /// What to bring up to date
-    #[arg(value_name = "TYPE")]
+    /// What to bring up to date: releases, or one of them like releases/v2.9.4
+    #[arg(value_name = "releases[/VERSION]")]
     pub what: Reconciled,
-    /// Look, but announce nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Flags of everything that changes something.
+    #[command(flatten)]
+    pub mutation: Mutation,
 }
 
 /// Arguments of `enforce`.
@@ -171,9 +188,9 @@ pub struct EnforceArgs {
     /// Take the permission back: look and report, write nothing
     #[arg(long)]
     pub observe: bool,
-    /// Check the request and show whom it would touch; store nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Flags of everything that changes something.
+    #[command(flatten)]
+    pub mutation: Mutation,
 }
 
 /// Arguments of `keys`.
@@ -201,7 +218,7 @@ pub enum KeysCommand {
         demo: bool,
     },
     /// Show the fingerprint of a key
-    #[command(long_about = help::KEYS_SHOW)]
+    #[command(long_about = help::KEYS_SHOW, after_help = help::KEYS_SHOW_MORE)]
     Show {
         /// A private or public key (PEM)
         #[arg(value_name = "FILE")]
@@ -265,19 +282,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times_have_units() {
+    fn sizes_have_units() {
         assert_eq!(size("2GiB"), Ok(2 * 1024 * 1024 * 1024));
         assert_eq!(size("512"), Ok(512));
         assert!(
             ["", "0", "-1MiB", "2GB", "9223372036854775807KiB"]
                 .into_iter()
                 .all(|text| size(text).is_err())
-        );
-        assert_eq!(timeout("2m"), Ok(SignedDuration::from_mins(2)));
-        assert!(
-            ["", "30", "0s", "-1s"]
-                .into_iter()
-                .all(|text| timeout(text).is_err())
         );
     }
 }

@@ -1,10 +1,12 @@
 //! The hub as a client sees it: one connection, one deadline, all pages of a list.
 
+mod trace;
+
 use std::time::{Duration, Instant};
 
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 use wire::audit::v1 as audit;
 use wire::fleet::v1 as fleet;
@@ -14,6 +16,9 @@ use wire::rollout::v1 as rollout;
 use wire::verification::v1 as verification;
 
 use crate::failure::Failure;
+
+pub(crate) use trace::TRACE_ID;
+use trace::Traced;
 
 /// Items asked for at a time: a page of large resources stays below the 4 MiB of a message.
 const PAGE: i32 = 200;
@@ -34,12 +39,12 @@ impl Interceptor for Deadline {
 }
 
 /// A channel with a deadline.
-pub(crate) type Timed = InterceptedService<Channel, Deadline>;
+pub(crate) type Timed = InterceptedService<Traced, Deadline>;
 
 /// A connection to the hub.
 #[derive(Debug, Clone)]
 pub struct Client {
-    channel: Channel,
+    channel: Traced,
     deadline: Deadline,
 }
 
@@ -105,7 +110,16 @@ impl Client {
             url: url.to_owned(),
             source,
         })?;
+        let channel = Traced(channel);
         Ok(Self { channel, deadline })
+    }
+
+    /// The same connection with a new deadline.
+    pub(crate) fn until(&self, time: Duration) -> Self {
+        Self {
+            channel: self.channel.clone(),
+            deadline: Deadline(Instant::now() + time),
+        }
     }
 
     clients! {
@@ -167,6 +181,15 @@ impl Client {
             rollouts,
             "listing rollouts"
         )
+    }
+
+    /// The stops in force; the lifted ones, too, if they are wanted.
+    pub(crate) async fn all_stops(&self, show_lifted: bool) -> Result<List<rollout::Stop>, Failure> {
+        let request = rollout::ListStopsRequest {
+            show_lifted,
+            ..Default::default()
+        };
+        all_pages!(self.rollouts(), list_stops, request, stops, "listing stops")
     }
 
     /// All clusters.

@@ -25,6 +25,7 @@ use crate::keys::KeysError;
 use crate::output::Screen;
 
 pub use nats::tether;
+pub use state::ORIGIN_FILE;
 
 /// Arguments of `fluxgate dev`.
 #[derive(Debug, Clone, Args)]
@@ -50,7 +51,7 @@ pub struct DevArgs {
 }
 
 /// The file of `fluxgate dev`.
-#[derive(Debug, Clone, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DevConfig {
     /// The fleet's file; by default `fleet.yaml` in the state folder, made empty at first.
@@ -66,6 +67,7 @@ pub struct DevConfig {
     pub range: String,
     /// How often the source is looked at.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String", extend("pattern" = "[0-9]", "examples" = ["10m", "1h"]))]
     pub interval: std::time::Duration,
     /// Where artifacts are fetched.
     pub registry: registry::Config,

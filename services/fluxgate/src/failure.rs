@@ -1,15 +1,16 @@
 //! Why a command has no answer, and what a person can do about it.
 
-use std::collections::BTreeMap;
+mod call;
+
+use std::path::PathBuf;
 
 use domain::Reason;
 use jiff::SignedDuration;
 use runtime::errors::chain;
 use serde_json::{Value, json};
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Status;
 
-use crate::commands::MigrateError;
+use crate::commands::{AuditError, MigrateError, PolicyError};
 use crate::dev::DevError;
 use crate::exit::Exit;
 use crate::keys::KeysError;
@@ -63,6 +64,30 @@ pub enum Failure {
         /// The time that was given.
         timeout: SignedDuration,
     },
+    /// Nobody said yes.
+    #[error("{doing}")]
+    NoYes {
+        /// What was to be done.
+        doing: String,
+        /// Whether somebody was asked.
+        asked: bool,
+    },
+    /// No such code.
+    #[error("explaining {code}")]
+    Code {
+        /// What was given.
+        code: String,
+        /// What was probably meant, as a sentence's end.
+        meant: String,
+    },
+    /// A file could not be written.
+    #[error("writing {}", path.display())]
+    Write {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A signal.
     #[error("interrupted")]
     Interrupted,
@@ -75,6 +100,12 @@ pub enum Failure {
     /// The bus could not be prepared.
     #[error(transparent)]
     Migrate(MigrateError),
+    /// A file of a `policy` command can't be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The ledger, an export of it or its stream.
+    #[error(transparent)]
+    Audit(Box<AuditError>),
     /// An answer that can't be written as JSON.
     #[error("writing the answer as JSON")]
     Json(#[source] serde_json::Error),
@@ -88,7 +119,13 @@ impl Failure {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Argument { .. } | Self::Address { .. } | Self::Missing { .. } => Exit::Usage,
+            Self::Argument { .. }
+            | Self::Address { .. }
+            | Self::Missing { .. }
+            | Self::NoYes { .. }
+            | Self::Code { .. }
+            | Self::Policy(_)
+            | Self::Write { .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::Deadline { .. } | Self::Json(_) | Self::Executor(_) => {
                 Exit::NoAnswer
             }
@@ -98,6 +135,7 @@ impl Failure {
             Self::Dev(error) => error.exit(),
             Self::Keys(error) => error.exit(),
             Self::Migrate(error) => error.exit(),
+            Self::Audit(error) => error.exit(),
         }
     }
 
@@ -125,13 +163,28 @@ impl Failure {
         if let Some(next) = self.next_step() {
             lines.push(format!("  next: {next}"));
         }
+        if let Some(trace) = self.trace_id() {
+            lines.push(format!("  trace id: {trace}"));
+        }
         lines.join("\n")
+    }
+
+    /// The trace of the call, where a server answered.
+    fn trace_id(&self) -> Option<String> {
+        self.call().and_then(call::trace_id)
+    }
+
+    /// What the server answered.
+    fn call(&self) -> Option<&Status> {
+        match self {
+            Self::Call { source, .. } => Some(source),
+            _ => None,
+        }
     }
 
     /// The error as `-o json` shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let (domain, metadata) = self.details();
         let message = match self.why() {
             Some(why) => format!("{self}: {why}"),
             None => self.to_string(),
@@ -139,17 +192,20 @@ impl Failure {
         json!({ "error": {
             "code": self.code(),
             "reason": self.reason(),
-            "domain": domain,
+            "domain": self.call().and_then(call::domain),
             "message": message,
-            "metadata": metadata,
+            "next": self.next_step(),
+            "traceId": self.trace_id(),
+            "details": self.call().map(call::details).unwrap_or_default(),
         }})
     }
 
     /// The canonical code of gRPC, also for what never reached a server.
     fn code(&self) -> &'static str {
         match self {
-            Self::Argument { .. } | Self::Address { .. } => "INVALID_ARGUMENT",
-            Self::Missing { .. } => "NOT_FOUND",
+            Self::Argument { .. } | Self::Address { .. } | Self::Policy(_) => "INVALID_ARGUMENT",
+            Self::Missing { .. } | Self::Code { .. } => "NOT_FOUND",
+            Self::NoYes { .. } | Self::Write { .. } => "FAILED_PRECONDITION",
             Self::Unreachable { .. } => "UNAVAILABLE",
             Self::Deadline { .. } => "DEADLINE_EXCEEDED",
             Self::Interrupted => "CANCELLED",
@@ -157,39 +213,36 @@ impl Failure {
             Self::Dev(_) => "UNAVAILABLE",
             Self::Json(_) | Self::Executor(_) => "INTERNAL",
             Self::Call { source, .. } if runtime::grpc::is_deadline_exceeded(source) => "DEADLINE_EXCEEDED",
-            Self::Call { source, .. } => code_name(source.code()),
+            Self::Call { source, .. } => call::code_name(source.code()),
             Self::Keys(error) if error.exit() == Exit::Usage => "FAILED_PRECONDITION",
             Self::Keys(_) => "INTERNAL",
             Self::Migrate(error) if error.exit() == Exit::Usage => "FAILED_PRECONDITION",
             Self::Migrate(_) => "UNAVAILABLE",
+            Self::Audit(error) if error.exit() == Exit::Usage => "FAILED_PRECONDITION",
+            Self::Audit(_) => "UNAVAILABLE",
         }
     }
 
-    fn reason(&self) -> Option<String> {
+    /// The reason code of what failed, where it has one.
+    pub(crate) fn reason(&self) -> Option<String> {
         match self {
-            Self::Call { source, .. } => source.get_details_error_info().map(|info| info.reason),
+            Self::Call { source, .. } => call::reason(source),
             Self::Missing { .. } => Some(Reason::ResourceNotFound.code().to_owned()),
-            Self::Argument { .. }
+            Self::NoYes { .. }
+            | Self::Code { .. }
+            | Self::Write { .. }
+            | Self::Argument { .. }
             | Self::Address { .. }
             | Self::Unreachable { .. }
             | Self::Deadline { .. }
             | Self::Interrupted
             | Self::Keys(_)
             | Self::Migrate(_)
+            | Self::Audit(_)
+            | Self::Policy(_)
             | Self::Dev(_)
             | Self::Json(_)
             | Self::Executor(_) => None,
-        }
-    }
-
-    fn details(&self) -> (Option<String>, BTreeMap<String, String>) {
-        let info = match self {
-            Self::Call { source, .. } => source.get_details_error_info(),
-            _ => None,
-        };
-        match info {
-            Some(info) => (Some(info.domain), info.metadata.into_iter().collect()),
-            None => (None, BTreeMap::new()),
         }
     }
 
@@ -197,14 +250,22 @@ impl Failure {
     pub(crate) fn why(&self) -> Option<String> {
         match self {
             Self::Call { source, .. } if source.message().is_empty() => {
-                Some(code_name(source.code()).to_owned())
+                Some(call::code_name(source.code()).to_owned())
             }
             Self::Call { source, .. } => Some(source.message().to_owned()),
             Self::Missing { name } => Some(format!("there is no {name}")),
             Self::Argument { .. } | Self::Address { .. } | Self::Deadline { .. } | Self::Interrupted => None,
+            Self::NoYes { asked: true, .. } => Some("the answer was no".to_owned()),
+            Self::NoYes { asked: false, .. } => {
+                Some("this wants a yes, and nobody can be asked: stdin or stderr is no terminal".to_owned())
+            }
+            Self::Code { code, meant } => Some(format!("no reason code is {code:?}{meant}")),
             Self::Unreachable { .. }
+            | Self::Write { .. }
             | Self::Keys(_)
             | Self::Migrate(_)
+            | Self::Audit(_)
+            | Self::Policy(_)
             | Self::Dev(_)
             | Self::Json(_)
             | Self::Executor(_) => std::error::Error::source(self).map(chain),
@@ -218,73 +279,33 @@ impl Failure {
             Self::Address { .. } => "set --server or FLUXGATE_SERVER to an address with http:// and a port",
             Self::Unreachable { .. } => "start one with `fluxgate dev`, or set --server / FLUXGATE_SERVER",
             Self::Deadline { .. } => "look at `fluxgate check`, or give it more time with --timeout",
-            Self::Missing { name } => return Some(list_hint(name)),
+            Self::Missing { name } => return Some(call::list_hint(name)),
+            Self::NoYes { asked: true, .. } => "nothing was done; answer y if you mean it",
+            Self::NoYes { asked: false, .. } => "add --yes if you mean it",
+            Self::Code { .. } => "`fluxgate explain` lists all codes",
+            Self::Write { .. } => "choose a folder that you may write to",
             Self::Keys(error) => error.next_step(),
             Self::Migrate(error) => error.next_step(),
-            Self::Call { source, .. } => return call_next(source),
+            Self::Audit(error) => error.next_step(),
+            Self::Policy(error) => error.next_step(),
+            Self::Call { source, .. } => return call::next(source),
             Self::Interrupted | Self::Dev(_) | Self::Json(_) | Self::Executor(_) => return None,
         };
         Some(text.to_owned())
     }
 }
 
-fn call_next(status: &Status) -> Option<String> {
-    let info = status.get_details_error_info();
-    let resource = info.as_ref().and_then(|info| info.metadata.get("resource"));
-    match (status.code(), resource) {
-        (Code::NotFound, Some(resource)) => return Some(list_hint(resource)),
-        (Code::Unimplemented, _) => {
-            return Some(
-                "the server does not serve this: compare `fluxgate version` with the server's".to_owned(),
-            );
-        }
-        _ => {}
-    }
-    let known = info
-        .and_then(|info| info.reason.parse::<Reason>().ok())
-        .map(Reason::next_step);
-    let general = match status.code() {
-        Code::Unauthenticated | Code::PermissionDenied => "ask whoever runs the hub for permission",
-        Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => {
-            "correct what the message names"
-        }
-        _ => "look at `fluxgate check`, then try again",
-    };
-    Some(known.unwrap_or(general).to_owned())
-}
-
-/// How to see what there is in place of what there is not.
-fn list_hint(name: &str) -> String {
-    let collection = name.split_once('/').map_or(name, |(collection, _)| collection);
-    match collection {
-        "releases" | "decisions" | "policies" | "rollouts" | "clusters" => {
-            format!("`fluxgate get {collection}` lists what there is")
-        }
-        "cluster" => "`fluxgate get clusters` lists what there is".to_owned(),
-        "wave" => "`fluxgate get clusters` shows the wave of each cluster".to_owned(),
-        _ => Reason::ResourceNotFound.next_step().to_owned(),
-    }
-}
-
-/// The code in the spelling of google.rpc.Code.
-const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
+/// A mistake in what was typed, as `-o json` shows it.
+#[must_use]
+pub fn usage(message: &str) -> Value {
+    let reason = Reason::FieldInvalid;
+    json!({ "error": {
+        "code": "INVALID_ARGUMENT",
+        "reason": reason.code(),
+        "domain": runtime::grpc::ERROR_DOMAIN,
+        "message": message,
+        "next": "`fluxgate --help` shows what there is",
+        "traceId": null,
+        "details": [],
+    }})
 }

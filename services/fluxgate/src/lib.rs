@@ -19,7 +19,10 @@ pub mod keys;
 mod lists;
 mod names;
 pub mod output;
+mod status;
 mod table;
+mod watch;
+mod waterfall;
 mod words;
 
 use std::ffi::OsString;
@@ -44,7 +47,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Screen::plain().note(&dev::tether(rest).to_string());
         return Exit::NoAnswer.into();
     }
-    match Cli::try_parse_from(arguments) {
+    if let [_, word, rest @ ..] = arguments.as_slice()
+        && word == "__complete"
+    {
+        Screen::plain().data(&commands::complete::answer(rest));
+        return Exit::Done.into();
+    }
+    match Cli::try_parse_from(&arguments) {
         Ok(cli) => {
             let screen = Screen::terminal(&cli.global);
             let executor = match tokio::runtime::Runtime::new() {
@@ -56,22 +65,40 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             executor.shutdown_background();
             conclude(&screen, &ended)
         }
-        Err(error) => {
-            let screen = Screen::plain();
-            let text = error.render().ansi().to_string();
-            // `--help` and `--version` are answers, everything else is a mistake.
-            if error.use_stderr() {
-                screen.note(text.trim_end())
-            } else {
-                screen.data(text.trim_end())
-            }
-            if error.use_stderr() {
-                Exit::Usage.into()
-            } else {
-                Exit::Done.into()
-            }
-        }
+        Err(error) => refuse(&error, wants_json(&arguments)),
     }
+}
+
+/// Prints what was wrong with a command, or the help that was asked for.
+fn refuse(error: &clap::Error, json: bool) -> ExitCode {
+    let screen = Screen::plain();
+    // `--help` and `--version` are answers, everything else is a mistake.
+    if !error.use_stderr() {
+        screen.data(error.render().ansi().to_string().trim_end());
+        return Exit::Done.into();
+    }
+    let plain = error.render().to_string();
+    let text = if json {
+        let error = failure::usage(plain.trim_end().trim_start_matches("error: "));
+        serde_json::to_string_pretty(&error).unwrap_or(plain)
+    } else {
+        error.render().ansi().to_string()
+    };
+    screen.note(text.trim_end());
+    Exit::Usage.into()
+}
+
+/// Whether JSON was asked for, as far as that can be told from a command with a mistake in it.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let json = |word: &OsString| word == "json";
+    let flags = arguments.windows(2).any(|pair| match pair {
+        [flag, value] => (flag == "-o" || flag == "--output") && json(value),
+        _ => false,
+    });
+    let joined = arguments
+        .iter()
+        .any(|word| word == "-ojson" || word == "-o=json" || word == "--output=json");
+    flags || joined || std::env::var_os("FLUXGATE_OUTPUT").is_some_and(|value| json(&value))
 }
 
 /// Carries out one command. `now` is what ages are counted from.

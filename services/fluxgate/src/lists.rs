@@ -2,18 +2,20 @@
 
 mod clusters;
 mod releases;
+mod stops;
 
 use jiff::Timestamp;
 use wire::audit::v1::Entry;
 use wire::policy::v1::{Decision, DecisionView, PolicyText};
-use wire::rollout::v1::{Rollout, RolloutEnd, RolloutWait, WaveState};
+use wire::rollout::v1::{Rollout, RolloutEnd, RolloutFinished, RolloutState, RolloutWait, Wave, WaveState};
 
 use crate::names::{self, without_digest};
 use crate::table::Table;
 use crate::words::{self, NOTHING, age, at, instant, or_nothing};
 
 pub(crate) use clusters::{clusters, health, state};
-pub(crate) use releases::{reason_of, releases, summary_result};
+pub(crate) use releases::{is_moot, reason_of, releases, releases_seen, summary_result};
+pub(crate) use stops::stops;
 
 /// How a table is to look.
 #[derive(Debug, Clone, Copy)]
@@ -96,16 +98,42 @@ pub(crate) fn policies(items: &[PolicyText], look: Look) -> Table {
     table
 }
 
-/// `RUNNING`, `COMPLETED`, `HALTED`, `SUPERSEDED`.
+/// `RUNNING`, `PAUSED`, `COMPLETED`, `HALTED`, `SUPERSEDED`.
 pub(crate) fn rollout_state(rollout: &Rollout) -> String {
-    match rollout.finished.as_ref().map(|finished| finished.end()) {
-        None => "RUNNING",
-        Some(RolloutEnd::Completed) => "COMPLETED",
-        Some(RolloutEnd::Halted) => "HALTED",
-        Some(RolloutEnd::Superseded) => "SUPERSEDED",
-        Some(RolloutEnd::Unspecified) => "UNSPECIFIED",
+    let word = rollout_state_of(rollout).as_str_name();
+    word.strip_prefix("ROLLOUT_STATE_").unwrap_or(word).to_owned()
+}
+
+/// The state; a hub of the version before says how a rollout ended alone.
+pub(crate) fn rollout_state_of(rollout: &Rollout) -> RolloutState {
+    match (
+        rollout.state(),
+        rollout.finished.as_ref().map(RolloutFinished::end),
+    ) {
+        (RolloutState::Unspecified, None) => RolloutState::Running,
+        (RolloutState::Unspecified, Some(RolloutEnd::Completed)) => RolloutState::Completed,
+        (RolloutState::Unspecified, Some(RolloutEnd::Halted)) => RolloutState::Halted,
+        (RolloutState::Unspecified, Some(RolloutEnd::Superseded)) => RolloutState::Superseded,
+        (state, _) => state,
     }
-    .to_owned()
+}
+
+/// Why a rollout ended: the reason code that its detail begins with, and the rest.
+pub(crate) fn halted_for(rollout: &Rollout) -> (Option<&str>, &str) {
+    let detail = rollout
+        .finished
+        .as_ref()
+        .map_or("", |finished| finished.detail.as_str());
+    match detail.split_once(": ") {
+        Some((code, why)) if code.parse::<domain::Reason>().is_ok() => (Some(code), why),
+        Some(_) | None => (None, detail),
+    }
+}
+
+/// `PENDING`, `OPEN`, `BAKED`.
+pub(crate) fn wave_state(wave: &Wave) -> String {
+    let word = wave.state().as_str_name();
+    word.strip_prefix("WAVE_STATE_").unwrap_or(word).to_owned()
 }
 
 /// Everything that a rollout waits for, the current wave's waits first.

@@ -24,6 +24,26 @@ pub(crate) fn in_collection(collection: &str, text: &str) -> String {
     }
 }
 
+/// The scope of a stop as people type it: `waves/canary`, `releases/v2.9.4`.
+pub(crate) fn scope(scope: &str) -> String {
+    match scope.split_once('/') {
+        Some(("version", version)) => format!("releases/{version}"),
+        Some((kind @ ("wave" | "label" | "cluster" | "rollout"), name)) => format!("{kind}s/{name}"),
+        Some(_) | None => scope.to_owned(),
+    }
+}
+
+/// What lifts the stop of a scope.
+pub(crate) fn lift(of: &str) -> String {
+    let verb = match of.split_once('/').map(|(kind, _)| kind) {
+        Some("rollout") => "rollout resume",
+        Some("cluster") => "hold clear",
+        Some("version") => "recall clear",
+        Some(_) | None => "freeze clear",
+    };
+    format!("fluxgate {verb} {} --reason TEXT", scope(of))
+}
+
 /// The last part of a name.
 pub(crate) fn bare(name: &str) -> &str {
     name.split_once('/').map_or(name, |(_, rest)| rest)
@@ -63,6 +83,25 @@ mod tests {
             assert_eq!(release(text), "releases/flux/v2.9.4", "{text}");
         }
         assert_eq!(release("helm/v1"), "releases/helm/v1");
+    }
+
+    #[test]
+    fn stops_are_lifted_by_the_verb_that_set_them() {
+        for (scope, command) in [
+            ("fleet", "fluxgate freeze clear fleet --reason TEXT"),
+            ("label/a/b=c", "fluxgate freeze clear labels/a/b=c --reason TEXT"),
+            ("cluster/prod", "fluxgate hold clear clusters/prod --reason TEXT"),
+            (
+                "version/v2.9.4",
+                "fluxgate recall clear releases/v2.9.4 --reason TEXT",
+            ),
+            (
+                "rollout/flux-v2.9.4-1",
+                "fluxgate rollout resume rollouts/flux-v2.9.4-1 --reason TEXT",
+            ),
+        ] {
+            assert_eq!(lift(scope), command);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The only place that prints. stdout carries data, stderr everything else; what can't be written (a closed
 //! pipe) is given up silently, as `head` expects it.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::adapter::strip_str;
@@ -38,7 +38,9 @@ pub struct Screen {
     format: Format,
     header: bool,
     quiet: bool,
+    verbose: bool,
     ascii: bool,
+    interactive: bool,
 }
 
 impl Screen {
@@ -62,7 +64,9 @@ impl Screen {
             format: Format::Table,
             header: true,
             quiet: false,
+            verbose: false,
             ascii: false,
+            interactive: false,
         }
     }
 
@@ -79,8 +83,29 @@ impl Screen {
             format,
             header,
             quiet: global.quiet,
+            verbose: global.verbose && !global.quiet,
             ascii: global.ascii,
+            interactive: !global.no_input,
         }
+    }
+
+    /// Whether it is kept for a test.
+    #[must_use]
+    pub const fn is_captured(&self) -> bool {
+        matches!(self.sink, Sink::Captured(_))
+    }
+
+    /// Asks for a yes. `None` where nobody can be asked: stdin and stderr must both be terminals.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> Option<bool> {
+        let terminals = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if self.is_captured() || !self.interactive || !terminals {
+            return None;
+        }
+        self.note(&self.signed(Sign::Warning, &format!("{question} [y/N]")));
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// What was kept: stdout and stderr. Empty for a terminal.
@@ -110,6 +135,25 @@ impl Screen {
         self.quiet
     }
 
+    /// Columns that a line may have: those of the terminal, a hundred elsewhere.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        const ELSEWHERE: u16 = 100;
+        let columns = match &self.sink {
+            Sink::Terminal(_) => rustix::termios::tcgetwinsize(std::io::stdout())
+                .map(|size| size.ws_col)
+                .ok(),
+            Sink::Captured(_) => None,
+        };
+        usize::from(columns.filter(|columns| *columns > 0).unwrap_or(ELSEWHERE))
+    }
+
+    /// Whether plain letters stand in the place of signs.
+    #[must_use]
+    pub const fn is_ascii(&self) -> bool {
+        self.ascii
+    }
+
     /// Prints data: a text without its last line's end.
     pub fn data(&self, text: &str) {
         match &self.sink {
@@ -131,6 +175,40 @@ impl Screen {
     pub fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         self.data(&serde_json::to_string_pretty(value).map_err(Failure::Json)?);
         Ok(())
+    }
+
+    /// Prints data as JSON on one line.
+    ///
+    /// # Errors
+    /// If it can't be written as JSON.
+    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+        self.data(&serde_json::to_string(value).map_err(Failure::Json)?);
+        Ok(())
+    }
+
+    /// Prints a summary for people beside an answer for programs, unless quiet: at most ten lines.
+    pub fn summary(&self, text: &str) {
+        const LINES: usize = 9;
+        if self.quiet {
+            return;
+        }
+        let count = text.lines().count();
+        for line in text.lines().take(LINES) {
+            self.note(line);
+        }
+        if count > LINES {
+            self.note(&format!(
+                "... {} more lines with `-o table`",
+                count.saturating_sub(LINES)
+            ));
+        }
+    }
+
+    /// Prints what only those want to know who asked for more.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.note(text);
+        }
     }
 
     /// Prints progress or a hint, unless quiet.

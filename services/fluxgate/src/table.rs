@@ -40,6 +40,19 @@ impl Table {
         head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
     }
 
+    /// Lines under those that were printed before: columns are never narrower than `widths`, which grow.
+    pub(crate) fn render_below(&self, header: bool, widths: &mut Vec<usize>) -> String {
+        let headers: Vec<String> = self.headers.iter().map(ToString::to_string).collect();
+        let own = self.widths(Some(&headers));
+        widths.resize(own.len(), 0);
+        for (width, own) in widths.iter_mut().zip(own) {
+            *width = (*width).max(own);
+        }
+        let head = header.then(|| line(&headers, widths, ""));
+        let rows = self.rows.iter().map(|row| line(row, widths, ""));
+        head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+    }
+
     fn widths(&self, headers: Option<&Vec<String>>) -> Vec<usize> {
         let mut widths = vec![0; self.headers.len()];
         for row in headers.into_iter().chain(&self.rows) {
@@ -81,9 +94,11 @@ pub(crate) fn clean(text: &str) -> String {
 /// The text in the colour of its first word, where that says good, bad or not sure.
 pub(crate) fn paint(text: &str) -> String {
     let style = match text.split([' ', ',', ':']).next().unwrap_or_default() {
-        "PASSED" | "ALLOW" | "HEALTHY" | "UPGRADED" | "COMPLETED" | "BAKED" | "FINISHED" => AnsiColor::Green,
+        "PASSED" | "ALLOW" | "HEALTHY" | "UPGRADED" | "COMPLETED" | "BAKED" | "FINISHED" | "OPEN"
+        | "DONE" => AnsiColor::Green,
         "FAILED" | "DENY" | "UNHEALTHY" | "REFUSED" | "HALTED" => AnsiColor::Red,
-        "NOT_CHECKED" | "WAIT" | "NEEDS_APPROVAL" | "INCONCLUSIVE" | "UNKNOWN" | "DEMO" => AnsiColor::Yellow,
+        "NOT_CHECKED" | "WAIT" | "NEEDS_APPROVAL" | "INCONCLUSIVE" | "UNKNOWN" | "DEMO" | "CLOSED"
+        | "PAUSED" | "ACTIVE" | "NEEDS" | "WAITING" | "WAITS" => AnsiColor::Yellow,
         _ => return text.to_owned(),
     };
     let style: Style = style.on_default();

@@ -92,6 +92,31 @@ pub(crate) fn span(time: SignedDuration) -> String {
     format!("{sign}{text}")
 }
 
+/// `; did you mean X?` where one of the words is near enough to be meant.
+pub(crate) fn meant<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> String {
+    let written = written.to_lowercase();
+    let near = words.map(|word| {
+        (
+            strsim::normalized_levenshtein(&written, &word.to_lowercase()),
+            word,
+        )
+    });
+    let best = near.filter(|(likeness, _)| *likeness >= 0.6);
+    best.max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, word)| format!("; did you mean {word}?"))
+        .unwrap_or_default()
+}
+
+/// The page of a reason code, as it stands under `docs/reasons/`.
+pub(crate) fn page(reason: Reason) -> String {
+    format!(
+        "# {}\n\n{}\n\n## What to do\n\n{}\n",
+        reason.code(),
+        reason.meaning(),
+        reason.next_step()
+    )
+}
+
 /// Meaning and next step of a reason code; nothing for one that this version does not know.
 pub(crate) fn explain(code: &str) -> Option<(&'static str, &'static str)> {
     let reason: Reason = code.parse().ok()?;
@@ -111,6 +136,13 @@ mod tests {
         );
         assert_eq!(text(172_800), "2d");
         assert_eq!(span(SignedDuration::from_millis(-10)), "0s");
+    }
+
+    #[test]
+    fn a_word_is_suggested_only_where_it_is_near() {
+        let words = ["TAG_MOVED", "DOWNGRADE"];
+        assert_eq!(meant("tag_move", words.into_iter()), "; did you mean TAG_MOVED?");
+        assert_eq!(meant("bananas", words.into_iter()), "");
     }
 
     #[test]

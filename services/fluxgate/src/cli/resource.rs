@@ -18,17 +18,20 @@ pub enum Kind {
     Clusters,
     /// Entries of the ledger.
     Entries,
+    /// Stops in force.
+    Stops,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Releases,
         Self::Decisions,
         Self::Policies,
         Self::Rollouts,
         Self::Clusters,
         Self::Entries,
+        Self::Stops,
     ];
 
     /// The word for many.
@@ -41,6 +44,7 @@ impl Kind {
             Self::Rollouts => "rollouts",
             Self::Clusters => "clusters",
             Self::Entries => "entries",
+            Self::Stops => "stops",
         }
     }
 
@@ -54,6 +58,7 @@ impl Kind {
             Self::Rollouts => "rollout",
             Self::Clusters => "cluster",
             Self::Entries => "entry",
+            Self::Stops => "stop",
         }
     }
 
@@ -71,11 +76,14 @@ impl fmt::Display for Kind {
 }
 
 /// Why a text names no resource that the command is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseResourceError {
     /// No such type.
-    #[error("the types are releases, decisions, policies, rollouts, clusters, entries")]
-    Kind,
+    #[error("the types are releases, decisions, policies, rollouts, clusters, entries, stops{meant}")]
+    Kind {
+        /// What was probably meant.
+        meant: String,
+    },
     /// A name is missing.
     #[error("a name is missing: write TYPE/NAME, like releases/v2.9.4; `fluxgate get TYPE` lists them")]
     Name,
@@ -83,7 +91,7 @@ pub enum ParseResourceError {
     #[error("can be described: releases, decisions, rollouts, clusters; see the others with `fluxgate get`")]
     Described,
     /// Nothing to reconcile.
-    #[error("only `releases`, all of them, can be reconciled")]
+    #[error("can be reconciled: `releases`, to look for new ones, and releases/VERSION, to verify it again")]
     Reconciled,
 }
 
@@ -91,7 +99,9 @@ fn split(text: &str) -> Result<(Kind, Option<&str>), ParseResourceError> {
     let (kind, name) = text
         .split_once('/')
         .map_or((text, None), |(kind, name)| (kind, Some(name)));
-    let kind = Kind::parse(kind).ok_or(ParseResourceError::Kind)?;
+    let kind = Kind::parse(kind).ok_or_else(|| ParseResourceError::Kind {
+        meant: crate::words::meant(kind, Kind::ALL.into_iter().map(Kind::plural)),
+    })?;
     match name {
         Some("") => Err(ParseResourceError::Name),
         name => Ok((kind, name)),
@@ -143,16 +153,18 @@ impl FromStr for Described {
             Kind::Decisions => Ok(Self::Decision(name()?)),
             Kind::Rollouts => Ok(Self::Rollout(name()?)),
             Kind::Clusters => Ok(Self::Cluster(name()?)),
-            Kind::Policies | Kind::Entries => Err(ParseResourceError::Described),
+            Kind::Policies | Kind::Entries | Kind::Stops => Err(ParseResourceError::Described),
         }
     }
 }
 
 /// What `reconcile` is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reconciled {
     /// The releases.
     Releases,
+    /// A release by name.
+    Release(String),
 }
 
 impl FromStr for Reconciled {
@@ -161,6 +173,7 @@ impl FromStr for Reconciled {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match split(text) {
             Ok((Kind::Releases, None)) => Ok(Self::Releases),
+            Ok((Kind::Releases, Some(name))) => Ok(Self::Release(name.to_owned())),
             Ok(_) | Err(_) => Err(ParseResourceError::Reconciled),
         }
     }
@@ -185,20 +198,32 @@ mod tests {
             })
         );
         assert_eq!("clusters/prod".parse(), Ok(Described::Cluster("prod".to_owned())));
+        assert_eq!("releases".parse(), Ok(Reconciled::Releases));
+        assert_eq!(
+            "release/v2.9.4".parse(),
+            Ok(Reconciled::Release("v2.9.4".to_owned()))
+        );
     }
 
     #[test]
     fn what_a_command_is_not_about_is_refused() {
-        assert_eq!("pods".parse::<Wanted>(), Err(ParseResourceError::Kind));
+        assert!(
+            matches!("pods".parse::<Wanted>(), Err(ParseResourceError::Kind { meant }) if meant.is_empty())
+        );
+        let near = "cluster-s".parse::<Wanted>().unwrap_err().to_string();
+        assert!(near.ends_with("; did you mean clusters?"), "{near}");
         assert_eq!("releases/".parse::<Wanted>(), Err(ParseResourceError::Name));
         assert_eq!("releases".parse::<Described>(), Err(ParseResourceError::Name));
         assert_eq!(
             "entries/1".parse::<Described>(),
             Err(ParseResourceError::Described)
         );
-        assert_eq!(
-            "releases/v2.9.4".parse::<Reconciled>(),
-            Err(ParseResourceError::Reconciled)
-        );
+        for text in ["clusters", "clusters/prod", "pods", "releases/"] {
+            assert_eq!(
+                text.parse::<Reconciled>(),
+                Err(ParseResourceError::Reconciled),
+                "{text}"
+            );
+        }
     }
 }

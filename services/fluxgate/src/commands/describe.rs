@@ -7,7 +7,7 @@ use wire::release::v1::GetReleaseRequest;
 use wire::rollout::v1::GetRolloutRequest;
 
 use super::Context;
-use super::get::{exact, verification};
+use super::get::{exact, look, verification};
 use crate::cli::{DescribeArgs, Described, Format};
 use crate::client::{Client, failed};
 use crate::describe::{self, Story};
@@ -76,15 +76,14 @@ fn show<T: Serialize>(
     resource: &T,
     text: impl FnOnce(&T, Look) -> String,
 ) -> Result<(), Failure> {
-    match context.screen.format() {
-        Format::Json => context.screen.json(resource),
-        Format::Table | Format::Wide => {
-            let look = Look {
-                wide: context.screen.format() == Format::Wide,
-                now: context.now,
-            };
-            context.screen.data(&text(resource, look));
-            Ok(())
+    let screen = context.screen;
+    let look = look(context);
+    match screen.format() {
+        Format::Json => {
+            screen.json(resource)?;
+            screen.summary(&text(resource, look));
         }
+        Format::Table | Format::Wide => screen.data(&text(resource, look)),
     }
+    Ok(())
 }

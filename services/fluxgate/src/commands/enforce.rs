@@ -3,9 +3,8 @@
 use wire::common::v1::Mode;
 use wire::rollout::v1::{EnforceRequest, EnforceResponse};
 
-use super::Context;
+use super::{Context, mutation};
 use crate::cli::{EnforceArgs, Format};
-use crate::client::failed;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::names;
@@ -29,15 +28,16 @@ pub(super) async fn run(args: &EnforceArgs, context: &Context<'_>) -> Result<Exi
     } else {
         Mode::Enforce
     };
+    let id = mutation::request_id(&args.mutation, context);
     let request = EnforceRequest {
         scope: scope.clone(),
         mode: mode.into(),
-        request_id: uuid::Uuid::new_v4().to_string(),
-        validate_only: args.dry_run,
+        request_id: id.clone(),
+        validate_only: args.mutation.dry_run,
     };
     let doing = format!("setting {} for {scope}", word(mode));
-    let answer = context.connect().await?.rollouts().enforce(request).await;
-    let answer = answer.map_err(failed(doing))?.into_inner();
+    let mut rollouts = context.connect().await?.rollouts();
+    let answer = mutation::answer(context, &id, doing, rollouts.enforce(request)).await?;
     if context.screen.format() == Format::Json {
         context.screen.json(&answer)?;
     } else if !answer.clusters.is_empty() {

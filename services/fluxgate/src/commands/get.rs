@@ -5,7 +5,7 @@ use serde::Serialize;
 use tonic::Code;
 use wire::audit::v1::ListEntriesRequest;
 use wire::fleet::v1::GetClusterRequest;
-use wire::policy::v1::GetDecisionRequest;
+use wire::policy::v1::{DecisionView, GetDecisionRequest};
 use wire::release::v1::{GetReleaseRequest, Release};
 use wire::rollout::v1::GetRolloutRequest;
 use wire::verification::v1::Verification;
@@ -34,6 +34,12 @@ pub(super) async fn run(args: &GetArgs, context: &Context<'_>) -> Result<Exit, F
         (Kind::Policies, name) => policies(&client, name, context).await?,
         (Kind::Rollouts, name) => rollouts(&client, name, context).await?,
         (Kind::Clusters, name) => clusters(&client, name, context).await?,
+        (Kind::Stops, _) => {
+            let list = client.all_stops(args.lifted).await?;
+            show(context, Kind::Stops, &list, |items| {
+                lists::stops(items, look(context))
+            })?;
+        }
         (Kind::Entries, _) => {
             let list = client.all_entries(filter(args)).await?;
             show(context, Kind::Entries, &list, |items| {
@@ -45,7 +51,7 @@ pub(super) async fn run(args: &GetArgs, context: &Context<'_>) -> Result<Exit, F
 }
 
 /// The name that is asked for: behind the slash or as an argument of its own, but not both.
-fn one_name(args: &GetArgs) -> Result<Option<&str>, Failure> {
+pub(super) fn one_name(args: &GetArgs) -> Result<Option<&str>, Failure> {
     match (args.wanted.name.as_deref(), args.name.as_deref()) {
         (Some(_), Some(_)) => Err(Failure::Argument {
             argument: "a second name",
@@ -55,13 +61,25 @@ fn one_name(args: &GetArgs) -> Result<Option<&str>, Failure> {
     }
 }
 
-fn refuse_filters(args: &GetArgs, kind: Kind, name: Option<&str>) -> Result<(), Failure> {
+pub(super) fn refuse_filters(args: &GetArgs, kind: Kind, name: Option<&str>) -> Result<(), Failure> {
     let entries = kind == Kind::Entries;
     if entries && name.is_some() {
         let instead = "use --release, --cluster, --decision or --trace";
         return Err(Failure::Argument {
             argument: "a name of an entry",
             instead,
+        });
+    }
+    if kind == Kind::Stops && name.is_some() {
+        return Err(Failure::Argument {
+            argument: "a name of a stop",
+            instead: "`fluxgate get stops` lists them all; --lifted adds those that were lifted",
+        });
+    }
+    if args.lifted && kind != Kind::Stops {
+        return Err(Failure::Argument {
+            argument: "--lifted",
+            instead: "it goes with `get stops`",
         });
     }
     let release = entries || (kind == Kind::Decisions && name.is_none());
@@ -99,41 +117,51 @@ fn filter(args: &GetArgs) -> ListEntriesRequest {
     }
 }
 
-fn look(context: &Context<'_>) -> Look {
+pub(super) fn look(context: &Context<'_>) -> Look {
     Look {
         wide: context.screen.format() == Format::Wide,
-        now: context.now,
+        now: context.clock(),
     }
 }
 
 async fn releases(client: &Client, name: Option<&str>, context: &Context<'_>) -> Result<(), Failure> {
-    let list = match name {
-        Some(name) => {
-            let name = names::release(name);
-            let doing = format!("getting {name}");
-            let answer = client.releases().get_release(GetReleaseRequest { name }).await;
-            let release = answer.map_err(failed(doing))?.into_inner();
-            if context.screen.format() == Format::Json {
-                return context.screen.json(&release);
-            }
-            List {
-                items: vec![release],
-                next_page_token: String::new(),
-            }
+    let json = context.screen.format() == Format::Json;
+    let Some(name) = name else {
+        let list = client.all_releases().await?;
+        if json {
+            return show(context, Kind::Releases, &list, |items| {
+                lists::releases_seen(items, look(context))
+            });
         }
-        None => client.all_releases().await?,
+        let found = judged(client, &list.items, String::new()).await?;
+        return show(context, Kind::Releases, &list, |items| {
+            lists::releases(items, &found.0, &found.1, look(context))
+        });
     };
-    if context.screen.format() == Format::Json {
-        return show(context, Kind::Releases, &list, |_| Table::default());
+    let name = names::release(name);
+    let doing = format!("getting {name}");
+    let request = GetReleaseRequest { name: name.clone() };
+    let answer = client.releases().get_release(request).await;
+    let release = answer.map_err(failed(doing))?.into_inner();
+    if json {
+        return one(context, release, |items| {
+            lists::releases_seen(items, look(context))
+        });
     }
-    let decisions = client
-        .all_decisions(name.map(names::release).unwrap_or_default())
-        .await?
-        .items;
-    let verifications = verifications(client, &list.items).await?;
-    show(context, Kind::Releases, &list, |items| {
-        lists::releases(items, &verifications, &decisions, look(context))
+    let items = [release];
+    let found = judged(client, &items, name).await?;
+    let [release] = items;
+    one(context, release, |items| {
+        lists::releases(items, &found.0, &found.1, look(context))
     })
+}
+
+/// What was found out about releases and what was decided.
+type Judged = (Vec<Option<Verification>>, Vec<DecisionView>);
+
+async fn judged(client: &Client, releases: &[Release], name: String) -> Result<Judged, Failure> {
+    let decisions = client.all_decisions(name).await?.items;
+    Ok((verifications(client, releases).await?, decisions))
 }
 
 /// The verification of each release, in the same order; none where the verifier has not heard of it.
@@ -237,32 +265,40 @@ fn one<T: Serialize>(
     item: T,
     table: impl FnOnce(&[T]) -> Table,
 ) -> Result<(), Failure> {
-    match context.screen.format() {
-        Format::Json => context.screen.json(&item),
-        Format::Table | Format::Wide => {
-            context
-                .screen
-                .data(&table(&[item]).render(context.screen.header(), ""));
-            Ok(())
+    let screen = context.screen;
+    match screen.format() {
+        Format::Json => {
+            screen.json(&item)?;
+            screen.summary(&table(&[item]).render(true, ""));
         }
+        Format::Table | Format::Wide => screen.data(&table(&[item]).render(screen.header(), "")),
     }
+    Ok(())
 }
 
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     context: &Context<'_>,
     kind: Kind,
     list: &List<T>,
     table: impl FnOnce(&[T]) -> Table,
 ) -> Result<(), Failure> {
     let screen = context.screen;
-    match screen.format() {
-        Format::Json => {
-            screen.json(list)?;
-        }
-        Format::Table | Format::Wide if list.items.is_empty() => {
-            screen.hint(Sign::Warning, &format!("there are no {kind}"));
-        }
-        Format::Table | Format::Wide => screen.data(&table(&list.items).render(screen.header(), "")),
+    if screen.format() == Format::Json {
+        screen.json(list)?;
+    }
+    if list.items.is_empty() {
+        screen.hint(Sign::Warning, &format!("there are no {kind}"));
+    } else if screen.format() == Format::Json {
+        let (count, noun) = match list.items.len() {
+            1 => (1, kind.singular()),
+            count => (count, kind.plural()),
+        };
+        screen.summary(&format!(
+            "{count} {noun}\n{}",
+            table(&list.items).render(true, "")
+        ));
+    } else {
+        screen.data(&table(&list.items).render(screen.header(), ""));
     }
     if !list.next_page_token.is_empty() {
         screen.hint(

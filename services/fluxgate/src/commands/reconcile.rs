@@ -1,10 +1,9 @@
-//! `reconcile releases`.
+//! `reconcile releases`, or one of them.
 
 use wire::release::v1::ReconcileReleasesRequest;
 
-use super::Context;
-use crate::cli::{Format, ReconcileArgs, Reconciled};
-use crate::client::failed;
+use super::{Context, mutation, reverify};
+use crate::cli::{Format, Mutation, ReconcileArgs, Reconciled};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::names;
@@ -12,20 +11,23 @@ use crate::output::Sign;
 use crate::table::Table;
 
 pub(super) async fn run(args: &ReconcileArgs, context: &Context<'_>) -> Result<Exit, Failure> {
-    let Reconciled::Releases = args.what;
+    match &args.what {
+        Reconciled::Releases => releases(&args.mutation, context).await,
+        Reconciled::Release(name) => reverify::run(name, &args.mutation, context).await,
+    }
+}
+
+async fn releases(mutation: &Mutation, context: &Context<'_>) -> Result<Exit, Failure> {
     let screen = context.screen;
     screen.hint(Sign::Begin, "looking for releases");
+    let id = mutation::request_id(mutation, context);
     let request = ReconcileReleasesRequest {
-        request_id: uuid::Uuid::new_v4().to_string(),
-        validate_only: args.dry_run,
+        request_id: id.clone(),
+        validate_only: mutation.dry_run,
     };
-    let answer = context
-        .connect()
-        .await?
-        .releases()
-        .reconcile_releases(request)
-        .await;
-    let answer = answer.map_err(failed("reconciling releases"))?.into_inner();
+    let mut releases = context.connect().await?.releases();
+    let asking = releases.reconcile_releases(request);
+    let answer = mutation::answer(context, &id, "reconciling releases".to_owned(), asking).await?;
     if screen.format() == Format::Json {
         screen.json(&answer)?;
     } else {
@@ -42,7 +44,7 @@ pub(super) async fn run(args: &ReconcileArgs, context: &Context<'_>) -> Result<E
         screen.data(&table.render(screen.header(), ""));
     }
     let (seen, announced) = (answer.releases.len(), answer.announced.len());
-    let sum = if args.dry_run {
+    let sum = if mutation.dry_run {
         format!("the source has {seen} releases in range; dry run: nothing was announced")
     } else {
         format!("the source has {seen} releases in range; announced now: {announced}")

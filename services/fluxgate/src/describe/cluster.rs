@@ -1,12 +1,12 @@
 //! A cluster: membership, facts, assignment, what its agent said, health, waits.
 
-use wire::fleet::v1::{Action, Cluster, HealthReport, ReportKind};
+use wire::fleet::v1::{Action, Cluster, Gate, HealthReport, ReportKind};
 
 use super::{Look, Page};
 use crate::lists;
-use crate::names::without_digest;
-use crate::table::Table;
-use crate::words::{self, instant, instant_and_age, or_nothing};
+use crate::names::{self, without_digest};
+use crate::table::{Table, clean};
+use crate::words::{self, at, instant, instant_and_age, or_nothing};
 
 /// The text.
 pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
@@ -18,6 +18,7 @@ pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
     page.field("Wave", &or_nothing(&cluster.wave));
     page.field("Mode", &words::mode(cluster.mode));
     page.field("Baseline", &or_nothing(&cluster.baseline));
+    stops(&mut page, cluster);
     member(&mut page, cluster);
     heartbeat(&mut page, cluster, look);
     facts(&mut page, cluster, look);
@@ -32,9 +33,28 @@ pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
         }
         None => page.line("- (never judged)"),
     }
-    waits(&mut page, cluster);
+    waits(&mut page, cluster, look);
     page.reasons(codes(cluster), "Nothing to do.");
     page.text()
+}
+
+/// The hub tells a stop in words: `freeze wave/canary: an incident`.
+fn stops(page: &mut Page, cluster: &Cluster) {
+    for stop in &cluster.stops {
+        let told = stop.split_once(": ").and_then(|(what, reason)| {
+            let (_, scope) = what.split_once(' ')?;
+            scope.parse::<domain::StopScope>().ok()?;
+            Some((scope, reason))
+        });
+        let text = match told {
+            Some((scope, reason)) => {
+                let (typed, lift) = (names::scope(scope), names::lift(scope));
+                format!("{typed}: {reason} (lift it with `{lift}`)")
+            }
+            None => stop.clone(),
+        };
+        page.field("Stopped by", &text);
+    }
 }
 
 fn member(page: &mut Page, cluster: &Cluster) {
@@ -188,20 +208,75 @@ fn symptoms(page: &mut Page, health: &HealthReport, look: Look) {
     page.table(&table);
 }
 
-fn waits(page: &mut Page, cluster: &Cluster) {
+fn waits(page: &mut Page, cluster: &Cluster, look: Look) {
     page.section("Waits");
-    let mut table = Table::new(&["REASON", "DETAIL"]);
+    let mut table = Table::new(&["REASON", "UNTIL", "DETAIL"]);
     for wait in &cluster.waits {
-        table.row([wait.reason.clone(), or_nothing(&wait.detail)]);
+        table.row([
+            wait.reason.clone(),
+            instant(wait.until_time),
+            or_nothing(&wait.detail),
+        ]);
     }
     page.table(&table);
+    if !cluster.gates.is_empty() {
+        gates(page, &cluster.gates, look);
+    }
+}
+
+/// Every condition for the upgrade: what is fine, what is waited for, and when that can end at the earliest.
+fn gates(page: &mut Page, gates: &[Gate], look: Look) {
+    page.section("Conditions for an upgrade");
+    let mut table = Table::new(&["CONDITION", "STATE", "REASON", "EARLIEST", "DETAIL"]);
+    for gate in gates {
+        table.row([
+            gate.gate.clone(),
+            if gate.open { "OPEN" } else { "CLOSED" }.to_owned(),
+            or_nothing(&gate.reason),
+            instant(gate.until_time),
+            or_nothing(&gate.detail),
+        ]);
+    }
+    page.table(&table);
+    let names = |open: bool| {
+        let of = gates.iter().filter(|gate| gate.open == open);
+        let names: Vec<&str> = of.map(|gate| gate.gate.as_str()).collect();
+        clean(&or_nothing(&names.join(", ")))
+    };
+    page.line(&format!("It waits for: {}", names(false)));
+    page.line(&format!("Fine:         {}", names(true)));
+    page.line(&format!("Earliest:     {}", earliest(gates, look)));
+}
+
+/// When all conditions can hold at the earliest: the last of the known times, with those that have none.
+fn earliest(gates: &[Gate], look: Look) -> String {
+    let closed: Vec<&Gate> = gates.iter().filter(|gate| !gate.open).collect();
+    let last = closed.iter().max_by_key(|gate| at(gate.until_time));
+    let Some(last) = last else {
+        return "nothing is waited for".to_owned();
+    };
+    let without: Vec<&str> = closed
+        .iter()
+        .filter(|gate| at(gate.until_time).is_none())
+        .map(|gate| gate.gate.as_str())
+        .collect();
+    let time = match at(last.until_time) {
+        Some(_) => instant_and_age(last.until_time, look.now),
+        None => return format!("unknown: no time is set for {}", clean(&without.join(", "))),
+    };
+    if without.is_empty() {
+        time
+    } else {
+        format!("{time}, and no time is set for {}", clean(&without.join(", ")))
+    }
 }
 
 /// Reason codes of refusals, symptoms and waits.
 fn codes(cluster: &Cluster) -> impl Iterator<Item = &str> {
     let reports = cluster.reports.iter().map(|report| report.reason.as_str());
     let symptoms = cluster.health.iter().flat_map(|health| &health.symptoms);
-    let waits = cluster.waits.iter().map(|wait| wait.reason.as_str());
+    let gates = cluster.gates.iter().map(|gate| gate.reason.as_str());
+    let waits = cluster.waits.iter().map(|wait| wait.reason.as_str()).chain(gates);
     let alarm = cluster
         .heartbeat
         .iter()

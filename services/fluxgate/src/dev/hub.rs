@@ -9,7 +9,7 @@ use hub::{Host, Hub, HubConfig, NatsConfig, TrustConfig};
 use runtime::{Clock, SecretFile, Shutdown};
 
 use super::nats::Server;
-use super::state::{ORIGIN, State};
+use super::state::State;
 use super::{DevConfig, DevError};
 use crate::bundle;
 use crate::keys::role_key;
@@ -130,7 +130,7 @@ impl Starter<'_> {
         let settings = audit_log::Settings {
             ledger: self.state.folder.join("ledger"),
             note_key: SecretFile::new(self.state.note_key()?),
-            origin: ORIGIN.to_owned(),
+            origin: self.state.origin()?,
             monitoring_url: self.server.monitor(),
         };
         started(name, audit_log::start(hub, settings, &mut self.host).await)

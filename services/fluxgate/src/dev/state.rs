@@ -13,8 +13,11 @@ use crate::keys;
 /// Keys of a hub on one machine act for a year.
 const KEY_DAYS: u32 = 365;
 
-/// Name in the ledger's checkpoints.
+/// Name in the ledger's checkpoints, unless the ledger was begun anew.
 pub(super) const ORIGIN: &str = "fluxgate.dev/ledger";
+
+/// File beside a ledger with its name, where `audit rebuild` made it.
+pub const ORIGIN_FILE: &str = "origin";
 
 const EMPTY_FLEET: &str = "\
 # The clusters of this fleet. Each agent prints its agentKey at its first start.
@@ -90,6 +93,16 @@ impl State {
 }
 
 impl State {
+    /// Name of the ledger: its own where `audit rebuild` gave it one.
+    pub(super) fn origin(&self) -> Result<String, DevError> {
+        let path = self.folder.join("ledger").join(ORIGIN_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(ORIGIN.to_owned()),
+            Err(error) => Err(failed(&path)(error)),
+        }
+    }
+
     /// The file of the key that signs the ledger's checkpoints; made at the first start.
     pub(super) fn note_key(&self) -> Result<PathBuf, DevError> {
         let path = self.keys.join("ledger-note.key");

@@ -1,6 +1,6 @@
 //! The table of releases, with what came of each.
 
-use wire::common::v1::CheckResult;
+use wire::common::v1::{CheckResult, Outcome};
 use wire::policy::v1::{Decision, DecisionView};
 use wire::release::v1::Release;
 use wire::verification::v1::{RoleSummary, Verification};
@@ -25,7 +25,8 @@ pub(crate) fn releases(
         let own = decisions.iter().filter_map(|view| view.decision.as_ref());
         let worst = own
             .filter(|decision| decision.release == item.release)
-            .max_by_key(|d| d.outcome);
+            // What is decided about clusters that run it already says the least.
+            .max_by_key(|decision| (!is_moot(decision), decision.outcome));
         let cells = [
             item.name.clone(),
             age(item.discover_time, look.now),
@@ -51,6 +52,20 @@ pub(crate) fn releases(
     table
 }
 
+/// Releases as they were seen, without what became of them.
+pub(crate) fn releases_seen(items: &[Release], look: Look) -> Table {
+    let mut table = Table::new(&["NAME", "DISCOVERED", "TAG MOVED"]);
+    for item in items {
+        let moved = if item.tag_moved { "yes" } else { "no" };
+        table.row([
+            item.name.clone(),
+            age(item.discover_time, look.now),
+            moved.to_owned(),
+        ]);
+    }
+    table
+}
+
 /// The worst result of all checks. No check at all is no pass.
 pub(crate) fn summary_result(summary: &RoleSummary) -> &'static str {
     let any = |result: CheckResult| summary.checks.iter().any(|line| line.result() == result);
@@ -61,6 +76,17 @@ pub(crate) fn summary_result(summary: &RoleSummary) -> &'static str {
     } else {
         "PASSED"
     }
+}
+
+/// Whether a decision says no more than that the release, or a newer one, runs already.
+pub(crate) fn is_moot(decision: &Decision) -> bool {
+    let mut against = decision
+        .rules
+        .iter()
+        .filter(|rule| rule.outcome() == Outcome::Deny)
+        .peekable();
+    against.peek().is_some()
+        && against.all(|rule| matches!(rule.reason.as_str(), "ALREADY_RUNNING" | "DOWNGRADE"))
 }
 
 /// The reason of the first rule that made the outcome; none for an ALLOW.

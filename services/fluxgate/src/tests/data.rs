@@ -1,6 +1,7 @@
 //! A small fleet: three releases (allowed, signed by a stranger, still at work) and four clusters.
 
 mod fleet;
+mod stops;
 
 use domain::{ReleaseKey, trace::TraceId};
 use wire::audit::v1::{Entry, LedgerStatus};
@@ -13,6 +14,7 @@ use wire::verification::v1::{
 };
 
 pub(super) use fleet::{clusters, rollouts};
+pub(super) use stops::{stop, stops};
 
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
@@ -117,6 +119,7 @@ pub(super) fn verifications() -> Vec<Verification> {
             attempt: 1,
             contents: digest("contents"),
             checks: lines,
+            request_id: String::new(),
         }),
         evidence,
         verify_time: time("09:01:00"),
@@ -264,6 +267,7 @@ pub(super) fn entries() -> Vec<Entry> {
             String::new()
         },
         summary: summary.to_owned(),
+        ..Entry::default()
     };
     vec![
         entry(

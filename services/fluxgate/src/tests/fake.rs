@@ -1,5 +1,10 @@
 //! A hub that answers from fixed data, or with one error. Pages are small, so that lists have several.
 
+mod entries;
+mod rollouts;
+mod verifications;
+mod watches;
+
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status};
@@ -12,6 +17,8 @@ use wire::verification::v1::{self as verification, verification_service_server a
 
 use super::data;
 
+pub(super) use watches::{Script, Step};
+
 /// Items of a page, whatever was asked for.
 const PAGE: usize = 2;
 
@@ -20,12 +27,19 @@ const PAGE: usize = 2;
 pub(super) struct Hub {
     pub(super) releases: Vec<release::Release>,
     pub(super) verifications: Vec<verification::Verification>,
+    /// Requests for one more verification that stored something.
+    pub(super) answered: verifications::Answered,
     pub(super) decisions: Vec<policy::DecisionView>,
     pub(super) policies: Vec<policy::PolicyText>,
     pub(super) rollouts: Vec<rollout::Rollout>,
     pub(super) clusters: Vec<fleet::Cluster>,
     pub(super) entries: Vec<audit::Entry>,
     pub(super) ledger: audit::LedgerStatus,
+    pub(super) stops: Vec<rollout::Stop>,
+    /// What a watch of rollouts says, one connection after the other.
+    pub(super) rollout_watch: Script<rollout::WatchRolloutsResponse>,
+    /// What a watch of clusters says, one connection after the other.
+    pub(super) cluster_watch: Script<fleet::WatchClustersResponse>,
     /// Answers every call with this.
     pub(super) error: Option<Status>,
     /// Answers nothing, ever.
@@ -46,6 +60,7 @@ impl Hub {
             clusters: data::clusters(),
             entries: data::entries(),
             ledger: data::ledger(),
+            stops: data::stops(),
             ..Self::default()
         }
     }
@@ -195,21 +210,6 @@ impl release_server::ReleaseService for Hub {
 }
 
 #[tonic::async_trait]
-impl verification_server::VerificationService for Hub {
-    async fn get_verification(
-        &self,
-        request: Request<verification::GetVerificationRequest>,
-    ) -> Result<Response<verification::Verification>, Status> {
-        let name = self.ready(request).await?.release;
-        let found = self
-            .verifications
-            .iter()
-            .find(|found| release_matches(&name, &found.release));
-        found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
-    }
-}
-
-#[tonic::async_trait]
 impl policy_server::PolicyService for Hub {
     async fn list_decisions(
         &self,
@@ -237,6 +237,16 @@ impl policy_server::PolicyService for Hub {
         found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
     }
 
+    async fn get_decision_inputs(
+        &self,
+        request: Request<policy::GetDecisionInputsRequest>,
+    ) -> Result<Response<policy::DecisionInputs>, Status> {
+        let name = self.ready(request).await?.name;
+        super::policy::inputs_of(&name)
+            .map(Response::new)
+            .ok_or_else(|| not_found(&name))
+    }
+
     async fn list_policies(
         &self,
         request: Request<policy::ListPoliciesRequest>,
@@ -251,99 +261,36 @@ impl policy_server::PolicyService for Hub {
 }
 
 #[tonic::async_trait]
-impl rollout_server::RolloutService for Hub {
-    async fn list_rollouts(
-        &self,
-        request: Request<rollout::ListRolloutsRequest>,
-    ) -> Result<Response<rollout::ListRolloutsResponse>, Status> {
-        let request = self.ready(request).await?;
-        let (rollouts, next_page_token) = page(&self.rollouts, &request.page_token);
-        Ok(Response::new(rollout::ListRolloutsResponse {
-            rollouts,
-            next_page_token,
-        }))
-    }
-
-    async fn get_rollout(
-        &self,
-        request: Request<rollout::GetRolloutRequest>,
-    ) -> Result<Response<rollout::Rollout>, Status> {
-        let name = self.ready(request).await?.name;
-        let found = self.rollouts.iter().find(|rollout| rollout.name == name);
-        found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
-    }
-
-    async fn enforce(
-        &self,
-        request: Request<rollout::EnforceRequest>,
-    ) -> Result<Response<rollout::EnforceResponse>, Status> {
-        let request = self.ready(request).await?;
-        request_id(&request.request_id);
-        match request.scope.as_str() {
-            "wave/main" => Ok(Response::new(rollout::EnforceResponse {
-                clusters: vec!["prod-eu-7".to_owned(), "prod-us-1".to_owned()],
-                capped: vec!["prod-us-1: maxMode is Observe in the fleet's file".to_owned()],
-                sequence: if request.validate_only { 0 } else { 412 },
-            })),
-            "cluster/edge-1" => Ok(Response::new(rollout::EnforceResponse {
-                clusters: vec!["edge-1".to_owned()],
-                capped: Vec::new(),
-                sequence: 413,
-            })),
-            other => Err(not_found(other)),
-        }
-    }
-}
-
-#[tonic::async_trait]
-impl fleet_server::FleetService for Hub {
-    async fn list_clusters(
-        &self,
-        request: Request<fleet::ListClustersRequest>,
-    ) -> Result<Response<fleet::ListClustersResponse>, Status> {
-        let request = self.ready(request).await?;
-        let (clusters, next_page_token) = page(&self.clusters, &request.page_token);
-        Ok(Response::new(fleet::ListClustersResponse {
-            clusters,
-            next_page_token,
-        }))
-    }
-
-    async fn get_cluster(
-        &self,
-        request: Request<fleet::GetClusterRequest>,
-    ) -> Result<Response<fleet::Cluster>, Status> {
-        let name = self.ready(request).await?.name;
-        let found = self.clusters.iter().find(|cluster| cluster.name == name);
-        found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
-    }
-}
-
-#[tonic::async_trait]
 impl audit_server::AuditService for Hub {
     async fn list_entries(
         &self,
         request: Request<audit::ListEntriesRequest>,
     ) -> Result<Response<audit::ListEntriesResponse>, Status> {
         let request = self.ready(request).await?;
-        let wanted = |entry: &&audit::Entry| {
-            (request.cluster.is_empty()
-                || entry
-                    .summary
-                    .contains(request.cluster.trim_start_matches("clusters/")))
-                && (request.decision.is_empty() || entry.summary.contains(&request.decision))
-                && (request.trace_id.is_empty() || entry.trace_id == request.trace_id)
-                && (request.release.is_empty()
-                    || entry
-                        .summary
-                        .contains(request.release.trim_start_matches("releases/")))
-        };
-        let all: Vec<_> = self.entries.iter().filter(wanted).cloned().collect();
+        let all = entries::wanted(&self.entries, &request);
         let (entries, next_page_token) = page(&all, &request.page_token);
         Ok(Response::new(audit::ListEntriesResponse {
             entries,
             next_page_token,
         }))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<audit::GetEntryRequest>,
+    ) -> Result<Response<audit::EntryProof>, Status> {
+        self.ready(request).await?;
+        Err(not_found("entries/0"))
+    }
+
+    type ExportEntriesStream = futures::stream::Empty<Result<audit::ExportEntriesResponse, Status>>;
+
+    async fn export_entries(
+        &self,
+        request: Request<audit::ExportEntriesRequest>,
+    ) -> Result<Response<Self::ExportEntriesStream>, Status> {
+        self.ready(request).await?;
+        Err(Status::unimplemented("the fake has no ledger to export"))
     }
 
     async fn get_ledger_status(

@@ -200,6 +200,7 @@ fn help() {
     };
     assert_snapshot!("help_root", text(&["--help"]));
     assert_snapshot!("help_get", text(&["get", "--help"]));
+    assert_snapshot!("help_reconcile", text(&["reconcile", "--help"]));
     assert_snapshot!("help_unknown_type", text(&["get", "pods"]));
     assert_snapshot!("help_no_scope", text(&["enforce"]));
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use domain::trace::TraceId;
 use wire::common::v1::{CrdVersions, Health, Mode};
 use wire::fleet::v1::{
-    Action, Assignment, Cluster, ClusterFacts, ClusterMember, ComponentFacts, HealthReport, Heartbeat,
+    Action, Assignment, Cluster, ClusterFacts, ClusterMember, ComponentFacts, Gate, HealthReport, Heartbeat,
     Report, ReportKind, Symptom, Wait,
 };
 use wire::rollout::v1::{
-    Rollout, RolloutEnd, RolloutFinished, RolloutStarted, RolloutWait, Wave, WaveSnapshot, WaveState,
+    Rollout, RolloutEnd, RolloutFinished, RolloutStarted, RolloutState, RolloutWait, Wave, WaveSnapshot,
+    WaveState,
 };
 
 use super::{baseline, digest, key, time};
@@ -93,6 +94,7 @@ fn heartbeat(name: &str, sent: &str, health: Health) -> Heartbeat {
         epoch: 3,
         health,
         observations: 12,
+        reconciles: 340,
         ..Heartbeat::default()
     }
 }
@@ -107,11 +109,26 @@ fn judged(name: &str, health: Health, symptoms: Vec<Symptom>) -> HealthReport {
     }
 }
 
+fn gate(about: &str, reason: &str, detail: &str, until: &str) -> Gate {
+    Gate {
+        gate: about.to_owned(),
+        open: reason.is_empty(),
+        reason: reason.to_owned(),
+        detail: detail.to_owned(),
+        until_time: if until.is_empty() { None } else { time(until) },
+    }
+}
+
+fn open_gate(about: &str, detail: &str) -> Gate {
+    gate(about, "", detail, "")
+}
+
 /// Upgraded and well; unwell; refused and silent; never heard.
 pub(crate) fn clusters() -> Vec<Cluster> {
     let wait = |reason: &str, detail: &str| Wait {
         reason: reason.to_owned(),
         detail: detail.to_owned(),
+        until_time: None,
     };
     let canary = Cluster {
         facts: Some(facts("canary-1")),
@@ -138,6 +155,7 @@ pub(crate) fn clusters() -> Vec<Cluster> {
         health: Some(judged("edge-1", Health::Unhealthy, vec![symptom])),
         heartbeat: Some(heartbeat("edge-1", "12:00:30", Health::Unhealthy)),
         waits: vec![wait("CLUSTER_UNHEALTHY", "judged at 11:58")],
+        stops: vec!["hold cluster/edge-1: rolled back by hand".to_owned()],
         ..cluster("edge-1", "canary", Mode::Enforce)
     };
     let refused = Cluster {
@@ -149,10 +167,36 @@ pub(crate) fn clusters() -> Vec<Cluster> {
         health: Some(judged("prod-us-1", Health::Healthy, Vec::new())),
         heartbeat: Some(heartbeat("prod-us-1", "11:40:00", Health::Healthy)),
         waits: vec![wait("WAITING_FOR_AGENT", "silent for 20m")],
+        gates: vec![
+            open_gate("member", "in the fleet's file, wave main"),
+            gate("agent", "WAITING_FOR_AGENT", "silent for 20m", ""),
+            gate(
+                "decision",
+                "RELEASE_TOO_YOUNG",
+                "72h are wanted, 12h are over",
+                "23:00:00",
+            ),
+            gate("mode", "WAITING_FOR_ENFORCE", "the wave is under Observe", ""),
+            gate("stops", "STOPPED", "wave/main: end of quarter", ""),
+        ],
+        stops: vec!["freeze wave/main: end of quarter".to_owned()],
         ..cluster("prod-us-1", "main", Mode::Observe)
     };
     let unheard = Cluster {
-        waits: vec![wait("WAITING_FOR_AGENT", "no facts yet")],
+        waits: vec![Wait {
+            until_time: time("13:00:00"),
+            ..wait("WAITING_FOR_BAKE", "canary bakes")
+        }],
+        gates: vec![
+            open_gate("member", "in the fleet's file, wave main"),
+            gate(
+                "decision",
+                "RELEASE_TOO_YOUNG",
+                "72h are wanted, 60h are over",
+                "23:00:00",
+            ),
+            gate("wave", "WAITING_FOR_BAKE", "canary bakes", "13:00:00"),
+        ],
         ..cluster("prod-eu-7", "main", Mode::Observe)
     };
     vec![canary, edge, unheard, refused]
@@ -165,6 +209,10 @@ fn snapshot(wave: &str, clusters: &[&str]) -> WaveSnapshot {
         clusters: clusters.iter().map(ToString::to_string).collect(),
         max_concurrency: 2,
         bake_duration: Some(wire::time::duration(jiff::SignedDuration::from_hours(4))),
+        bake_clusters: 2,
+        bake_reconciles: 100,
+        failure_budget: 0,
+        min_clusters: 1,
     }
 }
 
@@ -178,6 +226,9 @@ fn started(rollout: &str, version: &str) -> RolloutStarted {
             snapshot("canary", &["canary-1", "edge-1"]),
             snapshot("main", &["prod-eu-7", "prod-us-1"]),
         ],
+        failure_budget: Some(1),
+        unreachable_budget: Some(1),
+        superseding: wire::rollout::v1::Superseding::FinishWave.into(),
     }
 }
 
@@ -205,10 +256,22 @@ pub(crate) fn rollouts() -> Vec<Rollout> {
         finished: end.map(|end| RolloutFinished {
             rollout: name.to_owned(),
             end: end.into(),
-            detail: "all is said".to_owned(),
+            detail: match end {
+                RolloutEnd::Halted => "CLUSTER_UNHEALTHY: edge-1 in wave canary: epoch 3 ended UNHEALTHY",
+                _ => "all is said",
+            }
+            .to_owned(),
         }),
         waits: Vec::new(),
         trace_id: TraceId(*b"0123456789abcdef").to_string(),
+        state: match end {
+            None | Some(RolloutEnd::Unspecified) => RolloutState::Running,
+            Some(RolloutEnd::Completed) => RolloutState::Completed,
+            Some(RolloutEnd::Halted) => RolloutState::Halted,
+            Some(RolloutEnd::Superseded) => RolloutState::Superseded,
+        }
+        .into(),
+        stops: Vec::new(),
     };
     let mut running = rollout(
         ROLLOUT,
@@ -223,6 +286,7 @@ pub(crate) fn rollouts() -> Vec<Rollout> {
         ],
         None,
     );
+    running.stops = vec![super::stop("wave/main", true, "end of quarter", "")];
     running.waits = vec![wait("cluster/prod-us-1", "CLUSTER_REFUSED", "")];
     let baked = || {
         ["canary", "main"]

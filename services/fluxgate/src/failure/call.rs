@@ -1,0 +1,100 @@
+//! What an answer of a server says about why, and what to do next.
+
+use domain::Reason;
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// Type of the one detail that each error has (AIP-193).
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+
+/// The reason code, if the server gave one.
+pub(super) fn reason(status: &Status) -> Option<String> {
+    status.get_details_error_info().map(|info| info.reason)
+}
+
+/// The domain of the reason.
+pub(super) fn domain(status: &Status) -> Option<String> {
+    status.get_details_error_info().map(|info| info.domain)
+}
+
+/// The details as ProtoJSON writes them.
+pub(super) fn details(status: &Status) -> Vec<Value> {
+    let info = status.get_details_error_info().map(|info| {
+        let metadata: std::collections::BTreeMap<_, _> = info.metadata.into_iter().collect();
+        json!({ "@type": ERROR_INFO, "reason": info.reason, "domain": info.domain, "metadata": metadata })
+    });
+    info.into_iter().collect()
+}
+
+/// The trace under which the server worked on the call.
+pub(super) fn trace_id(status: &Status) -> Option<String> {
+    let named = status.metadata().get(crate::client::TRACE_ID)?;
+    named.to_str().ok().map(ToOwned::to_owned)
+}
+
+/// What to run or change next.
+pub(super) fn next(status: &Status) -> Option<String> {
+    let info = status.get_details_error_info();
+    let resource = info.as_ref().and_then(|info| info.metadata.get("resource"));
+    match (status.code(), resource) {
+        (Code::NotFound, Some(resource)) => return Some(list_hint(resource)),
+        (Code::Unimplemented, _) => {
+            return Some(
+                "the server does not serve this: compare `fluxgate version` with the server's".to_owned(),
+            );
+        }
+        _ => {}
+    }
+    let known = info
+        .and_then(|info| info.reason.parse::<Reason>().ok())
+        .map(Reason::next_step);
+    let general = match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => "ask whoever runs the hub for permission",
+        Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => {
+            "correct what the message names"
+        }
+        _ => "look at `fluxgate check`, then try again",
+    };
+    Some(known.unwrap_or(general).to_owned())
+}
+
+/// How to see what there is in place of what there is not.
+pub(super) fn list_hint(name: &str) -> String {
+    let collection = name.split_once('/').map_or(name, |(collection, _)| collection);
+    match collection {
+        "releases" | "decisions" | "policies" | "rollouts" | "clusters" | "stops" => {
+            format!("`fluxgate get {collection}` lists what there is")
+        }
+        "rollout" => "`fluxgate get rollouts` lists what there is".to_owned(),
+        "version" => "`fluxgate get releases` lists what there is".to_owned(),
+        "cluster" => "`fluxgate get clusters` lists what there is".to_owned(),
+        "wave" | "label" => {
+            "`fluxgate get clusters` shows the wave of each cluster, `describe` its labels".to_owned()
+        }
+        _ => Reason::ResourceNotFound.next_step().to_owned(),
+    }
+}
+
+/// The code in the spelling of google.rpc.Code.
+pub(super) const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

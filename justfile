@@ -12,7 +12,7 @@ buf_version := "v1.75.0"
 default:
     @just --list --unsorted
 
-# The main job on real parts: a Flux release goes from a registry to two upgraded clusters (`--help` teaches)
+# The main job on real parts: a Flux release goes from a registry to three upgraded clusters, and three ways in which it does not (`--help` teaches)
 demo *args:
     cargo build -p fluxgate -p cluster-agent -p integration-tests --bins
     @"{{ bin }}/demo" {{ args }}
@@ -26,6 +26,16 @@ test *args: tools
 it *args: tools
     cargo build --workspace --bins
     cargo test -p integration-tests --test it -- {{ args }}
+
+# Measure on real parts: step, view, idle, pipeline, fleet, or all of them (`--help` teaches)
+bench *args: tools
+    cargo build --release -p fluxgate -p release-watcher -p signature-verifier -p policy-engine -p rollout-controller -p audit-log -p integration-tests --bins
+    @"{{ bin }}/../release/bench" {{ args }}
+
+# What a stock cosign and Tessera's fsck say about the releases and the ledger of the tests; builds both, once
+peers:
+    cargo build -p integration-tests --bin peers
+    @"{{ bin }}/peers"
 
 # Build the real parts of the lab into the cache, once
 tools:
@@ -45,10 +55,20 @@ lint: proto deny machete
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-# Lint the protocol files with buf
-proto:
-    @test -x "{{ cache }}/buf-{{ buf_version }}/buf" || { echo "Building buf {{ buf_version }}, once, about 1 min" >&2; GOBIN="{{ cache }}/buf-{{ buf_version }}" GOFLAGS= go install github.com/bufbuild/buf/cmd/buf@{{ buf_version }}; }
+# Lint the protocol files with buf, and refuse what would break a client or a stored event
+proto: buf
     "{{ cache }}/buf-{{ buf_version }}/buf" lint proto
+    @"{{ cache }}/buf-{{ buf_version }}/buf" breaking proto --against proto/baseline.binpb || { echo "this breaks what proto/baseline.binpb has; take it back, or where proto/baseline.md allows it: just proto-accept REASON" >&2; exit 1; }
+
+# Make today's protocol files what later ones are compared with; the reason is kept in proto/baseline.md
+proto-accept reason: buf
+    @test -n {{ quote(trim(reason)) }} || { echo "say why, in a few words" >&2; exit 1; }
+    "{{ cache }}/buf-{{ buf_version }}/buf" build proto --exclude-source-info -o proto/baseline.binpb
+    @printf -- '- %s: %s\n' "$(date -u +%F)" {{ quote(trim(reason)) }} >> proto/baseline.md
+
+[private]
+buf:
+    @test -x "{{ cache }}/buf-{{ buf_version }}/buf" || { echo "Building buf {{ buf_version }}, once, about 1 min" >&2; GOBIN="{{ cache }}/buf-{{ buf_version }}" GOFLAGS= go install github.com/bufbuild/buf/cmd/buf@{{ buf_version }}; }
 
 # Licences, sources, bans; advisories where their repository can be reached
 deny: (cargo-tool "cargo-deny" deny_version)
@@ -67,6 +87,18 @@ machete: (cargo-tool "cargo-machete" machete_version)
 [private]
 cargo-tool name version:
     @test -x "{{ cache }}/{{ name }}-{{ version }}/bin/{{ name }}" || { echo "Building {{ name }} {{ version }}, once, a few minutes" >&2; cargo install --quiet --locked --root "{{ cache }}/{{ name }}-{{ version }}" "{{ name }}@{{ version }}"; }
+
+# Man pages of the command line, into target/man
+man:
+    cargo run --quiet -p fluxgate -- man --out target/man
+
+# Completion scripts for bash, zsh and fish, into target/completions
+completions:
+    cargo build --quiet -p fluxgate
+    mkdir -p target/completions
+    "{{ bin }}/fluxgate" completion bash > target/completions/fluxgate.bash
+    "{{ bin }}/fluxgate" completion zsh > target/completions/_fluxgate
+    "{{ bin }}/fluxgate" completion fish > target/completions/fluxgate.fish
 
 # Documentation of the crates, without dependencies
 doc:

@@ -1,20 +1,21 @@
 //! `./justw demo`: plays the scenes. Exit code 0 only when each ended as it should.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use integration_tests::demo::{Played, Scene, Teller, play};
 use integration_tests::lab::{Lab, tether};
 
-/// A Flux release goes from a registry to two upgraded clusters, signed at every step, on real parts.
+/// A Flux release goes from a registry to three upgraded clusters, signed at every step, on real parts.
 #[derive(Debug, Parser)]
 #[command(
     name = "demo",
     after_help = "Exit codes: 0 each scene ended as it should, 1 one did not, 2 wrong usage, 130 interrupted."
 )]
 struct Arguments {
-    /// Play this scene alone: good-patch or wrong-signer
+    /// Play this scene alone: good-patch, wrong-signer, forged-assignment or sick-canary
     #[arg(long, value_name = "NAME", value_parser = scene)]
     scene: Option<Scene>,
     /// Leave everything of the last scene running until Ctrl-C, for the CLI in a second terminal
@@ -73,9 +74,10 @@ async fn run(arguments: &Arguments) -> ExitCode {
         .scene
         .map_or_else(|| Scene::ALL.to_vec(), |scene| vec![scene]);
     let last = scenes.len();
+    let place = place(&lab);
     for (number, scene) in scenes.into_iter().enumerate() {
         teller.begin(&format!("{}: {}", scene.name(), scene.about()));
-        match play(scene, &lab, &teller).await {
+        match play(scene, &lab, &teller, &place).await {
             Ok(played) => {
                 teller.say(&format!("{} ended as it should", scene.name()));
                 if arguments.keep && number + 1 == last {
@@ -91,6 +93,13 @@ async fn run(arguments: &Arguments) -> ExitCode {
     }
     next(&teller, arguments);
     ExitCode::SUCCESS
+}
+
+/// Where exports lie afterwards: above the binary, in the build's folder.
+fn place(lab: &Lab) -> PathBuf {
+    let own = std::env::current_exe().ok();
+    let above = own.as_deref().and_then(Path::parent).and_then(Path::parent);
+    above.map_or_else(|| lab.folder().to_owned(), Path::to_owned)
 }
 
 fn failed(teller: &Teller, error: &dyn std::error::Error) -> ExitCode {

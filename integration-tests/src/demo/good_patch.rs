@@ -1,16 +1,18 @@
-//! Scene `good-patch`: 2.9.4 is found, verified and allowed; under Observe both clusters say that they would
-//! upgrade; a person enforces; canary is upgraded and baked, then prod; every pod runs a verified digest.
+//! Scene `good-patch`: 2.9.4 is found, verified and allowed; under Observe all clusters say that they would
+//! upgrade; a person enforces; canary is upgraded and baked, then prod; every pod runs a verified digest; the ledger is exported
+//! and checked by others.
+
+use std::path::Path;
 
 use domain::Component;
 use testkit::factory::{Published, ReleaseSpec};
-use wire::common::v1::{Mode, Outcome};
-use wire::fleet::v1::ReportKind;
 
-use super::{DemoError, Played, Teller, ending, set};
+use super::steps::{allowed, ended, enforce, set, would_upgrade};
+use super::{DemoError, Played, Teller, ending, export};
 use crate::lab::Lab;
-use crate::stage::{COMING, Hub, Site, StageError, until};
+use crate::stage::{COMING, Hub, Site};
 
-pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError> {
+pub(super) async fn play(lab: &Lab, teller: &Teller, place: &Path) -> Result<Played, DemoError> {
     let played = set(lab, teller).await?;
     let hub = &played.hub;
     let published = played.stage.publish(&ReleaseSpec::good(COMING)).await?;
@@ -24,46 +26,14 @@ pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError
         would_upgrade(hub, teller, &site.name).await?;
     }
     unchanged(&played.stage.sites).await?;
-    teller.say("nothing was written: the mode is Observe. A person enforces both waves: `fluxgate enforce --wave ...`");
-    for site in &played.stage.sites {
-        hub.set_mode(&site.wave, Mode::Enforce).await?;
-    }
+    teller.say("nothing was written: the mode is Observe. A person enforces all waves: `fluxgate enforce --wave ...`");
+    enforce(&played).await?;
     completed(hub, teller).await?;
     for site in &played.stage.sites {
         runs_verified(site, &published, teller).await?;
     }
+    export::check(&played, teller, place).await?;
     Ok(played)
-}
-
-async fn allowed(hub: &Hub, teller: &Teller) -> Result<(), StageError> {
-    until(("an ALLOW for 2.9.4", 60), async || {
-        teller.catch_up(hub).await?;
-        let decisions = hub.decisions("").await?;
-        let newest = decisions.iter().filter_map(|view| view.decision.as_ref()).next();
-        Ok(match newest {
-            Some(decision) if decision.outcome() == Outcome::Allow => Ok(()),
-            Some(decision) => Err(format!("{:?}: {:?}", decision.outcome(), decision.rules)),
-            None => Err("no decision".to_owned()),
-        })
-    })
-    .await
-}
-
-async fn would_upgrade(hub: &Hub, teller: &Teller, name: &str) -> Result<(), StageError> {
-    until(("WOULD_UPGRADE under Observe", 60), async || {
-        teller.catch_up(hub).await?;
-        let cluster = hub.cluster(name).await?;
-        let said = cluster
-            .reports
-            .iter()
-            .any(|report| report.kind() == ReportKind::WouldUpgrade);
-        Ok(if said {
-            Ok(())
-        } else {
-            Err(format!("{:?} {:?}", cluster.reports, cluster.waits))
-        })
-    })
-    .await
 }
 
 /// Under Observe no Deployment has another image.
@@ -82,18 +52,7 @@ async fn unchanged(sites: &[Site]) -> Result<(), DemoError> {
 }
 
 async fn completed(hub: &Hub, teller: &Teller) -> Result<(), DemoError> {
-    let end = until(("the rollout to end", 180), async || {
-        teller.catch_up(hub).await?;
-        let rollouts = hub.rollouts().await?;
-        let Some(rollout) = rollouts.first() else {
-            return Ok(Err("no rollout".to_owned()));
-        };
-        Ok(match &rollout.finished {
-            Some(finished) => Ok(finished.clone()),
-            None => Err(format!("{:?} {:?}", rollout.waves, rollout.waits)),
-        })
-    })
-    .await?;
+    let end = ended(hub, teller).await?;
     if end.end() == wire::rollout::v1::RolloutEnd::Completed {
         return Ok(());
     }

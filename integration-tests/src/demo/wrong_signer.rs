@@ -1,14 +1,15 @@
 //! Scene `wrong-signer`: the image of source-controller was properly signed, but by another workflow of the same
-//! organisation. DENY, with expected and found identity side by side; nothing in both clusters changes.
+//! organisation. DENY, with expected and found identity side by side; nothing in any cluster changes.
 
 use domain::{Artifact, Component};
 use testkit::factory::{Flavour, ReleaseSpec};
 use wire::common::v1::Outcome;
 use wire::verification::v1::Evidence;
 
-use super::{DemoError, Played, Teller, ending, set};
+use super::steps::{enforce, look, set, settled, unchanged};
+use super::{DemoError, Played, Teller, ending};
 use crate::lab::Lab;
-use crate::stage::{COMING, Hub, StageError, until};
+use crate::stage::{COMING, Hub, StageError, THREE, until};
 
 /// How long nothing must change after the decision: more than an agent's poll and a controller's round.
 const WATCHED: std::time::Duration = std::time::Duration::from_secs(5);
@@ -17,20 +18,15 @@ pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError
     let played = set(lab, teller).await?;
     let hub = &played.hub;
     settled(&played, teller).await?;
-    let mut before = Vec::new();
-    for site in &played.stage.sites {
-        before.push(site.objects().await?);
-    }
-    for site in &played.stage.sites {
-        hub.set_mode(&site.wave, wire::common::v1::Mode::Enforce).await?;
-    }
+    let before = look(&played.stage).await?;
+    enforce(&played).await?;
     let flavour = Flavour::WrongWorkflow(Artifact::Image(Component::SourceController));
     let published = played
         .stage
         .publish(&ReleaseSpec::flavoured(COMING, flavour))
         .await?;
     teller.say(&format!(
-        "somebody publishes Flux {COMING}: {}; both waves are enforced",
+        "somebody publishes Flux {COMING}: {}; all waves are enforced",
         published.manifests
     ));
     hub.reconcile().await?;
@@ -44,39 +40,8 @@ pub(super) async fn play(lab: &Lab, teller: &Teller) -> Result<Played, DemoError
     if let Some(rollout) = hub.rollouts().await?.first() {
         return Err(ending("no rollout", rollout.name.clone()));
     }
-    for (site, before) in played.stage.sites.iter().zip(&before) {
-        let after = site.objects().await?;
-        let changed: Vec<_> = after
-            .iter()
-            .filter(|(name, version)| before.get(*name) != Some(version))
-            .collect();
-        if !changed.is_empty() || after.len() != before.len() {
-            return Err(ending(format!("{} unchanged", site.name), format!("{changed:?}")));
-        }
-        teller.say(&format!(
-            "{}: all {} objects are as they were (Lease and Event left out)",
-            site.name,
-            after.len()
-        ));
-    }
+    unchanged(&played.stage, &before, (teller, &THREE.map(|plan| plan.name))).await?;
     Ok(played)
-}
-
-/// Both clusters have a verified baseline and are healthy: only then does silence mean something.
-async fn settled(played: &Played, teller: &Teller) -> Result<(), StageError> {
-    for site in &played.stage.sites {
-        until(("a verified baseline", 60), async || {
-            teller.catch_up(&played.hub).await?;
-            let cluster = played.hub.cluster(&site.name).await?;
-            Ok(if cluster.baseline.is_empty() {
-                Err(format!("{:?}", cluster.waits))
-            } else {
-                Ok(())
-            })
-        })
-        .await?;
-    }
-    Ok(())
 }
 
 async fn denied(hub: &Hub, teller: &Teller) -> Result<Vec<String>, StageError> {

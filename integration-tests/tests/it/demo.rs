@@ -10,10 +10,15 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("demo::good_patch", |lab| scene(lab, Scene::GoodPatch)),
         trial("demo::wrong_signer", |lab| scene(lab, Scene::WrongSigner)),
+        trial("demo::forged_assignment", |lab| {
+            scene(lab, Scene::ForgedAssignment)
+        }),
+        trial("demo::sick_canary", |lab| scene(lab, Scene::SickCanary)),
     ]
 }
 
 async fn scene(lab: Lab, scene: Scene) -> anyhow::Result<()> {
-    play(scene, &lab, &Teller::new(|_line| ())).await?;
+    let place = lab.folder().to_owned();
+    play(scene, &lab, &Teller::new(|_line| ()), &place).await?;
     Ok(())
 }

@@ -8,15 +8,19 @@
     reason = "trials are tests, though none is marked as one: they assert"
 )]
 
+mod agent;
 mod contract;
 mod demo;
 mod factory;
 mod killed;
 mod lab;
 mod layers;
+mod ledger;
 mod manifests;
 mod no_change;
+mod stops;
 mod story;
+mod traces;
 mod trial;
 mod within;
 
@@ -38,9 +42,13 @@ fn main() -> ExitCode {
     // The longest first: what is left for the end is short.
     let groups = [
         killed::trials(),
+        agent::trials(),
         no_change::trials(),
+        ledger::trials(),
+        stops::trials(),
         demo::trials(),
         factory::trials(),
+        traces::trials(),
         lab::trials(),
         contract::trials(),
         layers::trials(),

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
 use integration_tests::lab::Lab;
+use integration_tests::outsider::{commands, run};
 use wire::common::v1::Outcome;
 
 use super::{Ran, done, fluxgate, outside};
@@ -106,34 +106,8 @@ async fn asked(folder: &Path, server: &str) -> anyhow::Result<()> {
 /// not on this machine fails the trial.
 async fn by_hand(export: &Path) -> anyhow::Result<()> {
     let readme = fs::read_to_string(export.join("README.txt"))?;
-    let (_, commands) = readme
-        .split_once("Without fluxgate")
-        .context("the README has commands")?;
-    let (commands, _) = commands
-        .split_once("What a signature can't prove")
-        .context("and ends with a word on time")?;
-    let lines: Vec<&str> = commands
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .collect();
-    let mut script = "set -euo pipefail\n".to_owned();
-    let mut cosign = false;
-    for line in lines {
-        cosign |= line.starts_with("cosign ");
-        if !cosign {
-            script.push_str(line);
-            script.push('\n');
-        }
-        cosign &= line.ends_with('\\');
-    }
-    let output = tokio::process::Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(export)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("running bash")?;
-    let ran = Ran::from(output);
+    let script = commands(&readme).context("the README has commands")?.script;
+    let ran = run(export, &script).await.context("running bash")?;
     for word in [
         "checkpoint",
         "payload",
@@ -150,7 +124,7 @@ async fn by_hand(export: &Path) -> anyhow::Result<()> {
             export.display()
         );
     }
-    ensure!(ran.exit == Some(0), "{ran:#?}\n{script}");
+    ensure!(ran.succeeded, "{ran:#?}\n{script}");
     ensure!(
         ran.stdout
             .contains("\"predicateType\": \"https://slsa.dev/verification_summary/v1\""),

@@ -63,7 +63,7 @@ pub(super) async fn run(name: &str, mutation: &Mutation, context: &Context<'_>) 
     screen.hint(Sign::Begin, &doing);
     let id = mutation::request_id(mutation, context);
     let request = ReverifyReleaseRequest {
-        release: name,
+        release: name.clone(),
         request_id: id.clone(),
         validate_only: mutation.dry_run,
     };
@@ -77,7 +77,7 @@ pub(super) async fn run(name: &str, mutation: &Mutation, context: &Context<'_>) 
     } else {
         screen.data(&text(&answer, ended, screen.header(), context));
     }
-    hints(&answer, ended, context);
+    hints(&name, &answer, ended, context);
     Ok(ended.exit())
 }
 
@@ -161,13 +161,13 @@ fn not_passed(summary: &RoleSummary) -> impl Iterator<Item = &SummaryLine> {
     lines.filter(|line| line.result() != CheckResult::Passed)
 }
 
-fn hints(answer: &Answer, ended: Ended<'_>, context: &Context<'_>) {
+fn hints(name: &str, answer: &Answer, ended: Ended<'_>, context: &Context<'_>) {
     let screen = context.screen;
     let Answer {
         attempt, sequence, ..
     } = answer;
     let stored = format!("attempt {attempt} is stored as event {sequence} of the log");
-    let describe = format!("`fluxgate describe releases/{}`", answer.release);
+    let describe = format!("`fluxgate describe {name}`");
     match ended {
         Ended::DryRun => {
             let text = format!("dry run: attempt {attempt} would be made; nothing was fetched or stored");

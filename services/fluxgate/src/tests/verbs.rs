@@ -174,6 +174,22 @@ async fn a_request_that_was_answered_is_answered_the_same() {
 }
 
 #[tokio::test]
+async fn an_early_attempt_behind_a_stored_one_promises_no_further_one() {
+    let hub = Hub::full();
+    let stored = wire::verification::v1::ReverifyReleaseResponse {
+        release: hub.verifications[0].release.clone(),
+        attempt: 1,
+        sequence: 50,
+        ..Default::default()
+    };
+    hub.answered.lock().unwrap().insert("other".to_owned(), stored);
+    let ran = run(&hub.start().await, "reconcile releases/v2.9.5").await;
+    assert_eq!(ran.exit, 8, "{}", ran.stderr);
+    let promised = "what was stored before still counts; ask again later";
+    assert!(ran.stderr.contains(promised), "{}", ran.stderr);
+}
+
+#[tokio::test]
 async fn an_attempt_whose_summary_is_not_told_is_no_answer() {
     let hub = Hub::full();
     let lost = wire::verification::v1::ReverifyReleaseResponse {

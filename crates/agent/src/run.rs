@@ -8,6 +8,7 @@ mod consider;
 mod observe;
 mod pace;
 mod pulse;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use bus::agent::AgentBus;
 use domain::fleet::{Alarm, Report, ReportKind, Symptom};
 use domain::{ClusterFacts, Digest, Epoch, Health};
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runtime::errors::chain;
 use runtime::{Clock, Shutdown};
 use tokio::time::Instant;
@@ -33,6 +34,7 @@ use crate::speak::{Herald, Voice};
 use crate::task::Task;
 use pace::Pace;
 use pulse::Pulse;
+use trouble::Trouble;
 
 pub use async_nats::Client;
 
@@ -82,6 +84,8 @@ pub struct Agent {
 struct State {
     /// Whether what was begun before the start is known: until then nothing else is begun.
     resumed: bool,
+    /// When what was begun before the start was first found.
+    started: Option<Instant>,
     task: Option<Current>,
     facts: Option<ClusterFacts>,
     health: Option<(Epoch, Health, Vec<Symptom>)>,
@@ -97,6 +101,10 @@ struct State {
     blind: u32,
     /// Tries of what was begun: taking it up, and writing it.
     tries: Pace,
+    /// What keeps it from taking up what was begun, and from beginning.
+    trouble: Trouble,
+    /// Whether how far the task is could not be stored.
+    unstored: bool,
     next_observation: Option<Instant>,
     next_poll: Option<Instant>,
 }
@@ -107,21 +115,30 @@ struct Current {
     task: Task,
     order: Order,
     target: Target,
+    /// When this process began or took it up, and when everything was written.
+    begun: Instant,
     applied: Option<Instant>,
     well_since: Option<Instant>,
     wrong_before: bool,
 }
 
 impl Current {
-    const fn new(task: Task, order: Order, target: Target) -> Self {
+    fn new(task: Task, order: Order, target: Target) -> Self {
         Self {
             task,
             order,
             target,
+            begun: Instant::now(),
             applied: None,
             well_since: None,
             wrong_before: false,
         }
+    }
+
+    /// Whether its time is over. After a restart it counts anew.
+    fn is_late(&self) -> bool {
+        let since = self.applied.unwrap_or(self.begun);
+        late(since, self.order.assignment.success_deadline, Instant::now())
     }
 }
 
@@ -300,6 +317,11 @@ impl Agent {
     }
 }
 
+/// Whether more time than this has passed; wire refuses negative durations.
+fn late(since: Instant, deadline: SignedDuration, now: Instant) -> bool {
+    now.saturating_duration_since(since) > Duration::try_from(deadline).unwrap_or(Duration::ZERO)
+}
+
 /// Whether something is to be done now; if so, it is due again after `every`.
 fn due(next: &mut Option<Instant>, every: Duration) -> bool {
     let now = Instant::now();
@@ -308,4 +330,20 @@ fn due(next: &mut Option<Instant>, every: Duration) -> bool {
         *next = now.checked_add(every);
     }
     due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_is_late_after_its_deadline_and_not_at_it() {
+        let (since, deadline) = (Instant::now(), SignedDuration::from_mins(30));
+        let after = |seconds| since + Duration::from_secs(seconds);
+        assert!(!late(since, deadline, since));
+        assert!(!late(since, deadline, after(1800)));
+        assert!(late(since, deadline, after(1801)));
+        // Clocks of one process that seem to go back say nothing.
+        assert!(!late(after(1801), deadline, since));
+    }
 }

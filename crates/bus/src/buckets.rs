@@ -228,6 +228,9 @@ impl Values {
         }
         let context = match &self.place {
             Place::Server(context) => context,
+            Place::Memory(values) if values.refuses(key) => {
+                return Err(self.failed("writing", key, "it is refused, for a test"));
+            }
             Place::Memory(values) => {
                 let written = values.write(key, value, revision);
                 return written.ok_or_else(|| self.conflict(key));

@@ -276,6 +276,7 @@ pub struct Heartbeat {
     pub observations: u64,
     /// The last assignment that was refused without being a genuine one of this cluster: somebody else
     /// writes under the controller's names. It can't stand on the log under an epoch.
+    /// Or what keeps the agent from its work, after some tries.
     pub alarm: Option<Alarm>,
     /// Reconciliations by Flux that were seen since the task was applied, as far as Flux reports them.
     pub reconciles: u64,

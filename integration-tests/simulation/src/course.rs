@@ -397,6 +397,9 @@ impl Course {
             let judged = self.referee.read(event, author);
             judged.map_err(|what| Failure::Unsafe { at: self.moves, what })?;
         }
+        let open = self.sites.iter().filter(|site| site.is_open());
+        let judged = self.referee.at_work(&open.map(|site| &site.name).collect());
+        judged.map_err(|what| Failure::Unsafe { at: self.moves, what })?;
         self.keep_old().await
     }
 

@@ -386,6 +386,28 @@ impl Referee {
         }
     }
 
+    /// Judges who is truly in work, as the agents themselves know it: between the acceptance of a task and its result,
+    /// whatever the log says about that. A place that is held for an earlier rollout is held for each.
+    ///
+    /// # Errors
+    /// More clusters of a wave than may be.
+    pub(crate) fn at_work(&self, clusters: &BTreeSet<&ClusterName>) -> Result<(), Objection> {
+        for (key, course) in &self.rollouts {
+            for wave in &course.started.waves {
+                let at_work = wave.clusters.iter().filter(|cluster| clusters.contains(cluster));
+                let names: Vec<String> = at_work.map(ToString::to_string).collect();
+                if names.len() > wave.max_concurrency as usize {
+                    return Err(format!(
+                        "the agents of {names:?} of wave {} of {key} are at work, {} may be",
+                        wave.name, wave.max_concurrency
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As the hub counts places: who was asked holds one before its agent is heard.
     fn concurrency(&self, fact: &Fact) -> Result<(), Objection> {
         for (key, course) in &self.rollouts {
             for wave in &course.started.waves {
@@ -415,4 +437,53 @@ fn as_of(fact: &Fact) -> Result<u64, Objection> {
 
 fn unread(error: &wire::ReadError) -> Objection {
     format!("a valid event can't be read: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::rollout::{StrategyId, Superseding, WaveSnapshot};
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn agents_at_work_are_counted_whatever_the_log_says() {
+        let names: [ClusterName; 3] = ["c1", "m1", "m2"].map(|name| name.parse().unwrap());
+        let wave = |name: &str, clusters: &[ClusterName]| WaveSnapshot {
+            name: name.to_owned(),
+            policy: "default".to_owned(),
+            clusters: clusters.to_vec(),
+            max_concurrency: 1,
+            bake: SignedDuration::ZERO,
+            bake_clusters: 1,
+            bake_reconciles: 0,
+            failure_budget: 0,
+            min_clusters: 1,
+        };
+        let rollout: RolloutKey = "flux-v2.9.4-1".parse().unwrap();
+        let started = RolloutStarted {
+            release: Fixture::get().releases[1].key.clone(),
+            strategy: StrategyId {
+                name: "s".to_owned(),
+                digest: Digest::of(b"s"),
+            },
+            waves: vec![wave("canary", &names[..1]), wave("main", &names[1..])],
+            failure_budget: None,
+            unreachable_budget: None,
+            superseding: Superseding::FinishRollout,
+            rollout: rollout.clone(),
+        };
+        let course = Course {
+            started,
+            opened: BTreeSet::new(),
+            baked: BTreeSet::new(),
+            finished: None,
+        };
+        let mut referee = Referee::new();
+        referee.rollouts.push((rollout, course));
+        // One of each wave may be, all of one may not.
+        assert_eq!(referee.at_work(&names[..2].iter().collect()), Ok(()));
+        let objection = referee.at_work(&names[1..].iter().collect()).unwrap_err();
+        assert!(objection.contains("wave main of flux-v2.9.4-1"), "{objection}");
+    }
 }

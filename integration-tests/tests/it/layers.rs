@@ -29,7 +29,7 @@ const IO: [&str; 12] = [
 ];
 
 /// Where the environment is read beside `crates/runtime/src/config*`, and why.
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
     (
         "crates/runtime/src/process.rs",
         "arguments of a process, for every `main`",
@@ -39,6 +39,14 @@ const ENVIRONMENT: [(&str, &str); 4] = [
         "where the test data lies; for tests and the lab alone",
     ),
     ("services/fluxgate/src/main.rs", "its arguments"),
+    (
+        "services/fluxgate/src/lib.rs",
+        "how a mistake in the command line is written, before clap has read its variables",
+    ),
+    (
+        "services/fluxgate/src/commands/complete.rs",
+        "completion takes the variables of the flags, as the command itself does",
+    ),
     (
         "services/fluxgate/src/dev/nats.rs",
         "its own path, to be the tether of nats-server",
@@ -104,7 +112,12 @@ fn crates_and_services() -> anyhow::Result<()> {
             .iter()
             .filter(|name| name.starts_with("services/"))
             .collect();
-        let may = ["services/fluxgate", "integration-tests", "integration-tests/simulation"].contains(&place.as_str());
+        let may = [
+            "services/fluxgate",
+            "integration-tests",
+            "integration-tests/simulation",
+        ]
+        .contains(&place.as_str());
         ensure!(may || services.is_empty(), "{place} depends on {services:?}");
         ensure!(
             !names.contains("integration-tests"),

@@ -26,6 +26,19 @@ pub(crate) fn outcome(number: i32) -> String {
     without_prefix(known.as_str_name(), "OUTCOME_")
 }
 
+/// What an agent's alarm says: an assignment that was not genuine, or what keeps the agent itself from beginning.
+pub(crate) fn alarm(forged: &str, reason: &str, detail: &str) -> String {
+    let trouble = [
+        Reason::HealthUnknown,
+        Reason::RegistryUnreachable,
+        Reason::ApplyFailed,
+    ];
+    match reason.parse::<Reason>() {
+        Ok(reason) if trouble.contains(&reason) => detail.to_owned(),
+        Ok(_) | Err(_) => format!("{forged}: {detail}"),
+    }
+}
+
 /// `OBSERVE`, `ENFORCE`.
 pub(crate) fn mode(number: i32) -> String {
     without_prefix(Mode::try_from(number).unwrap_or_default().as_str_name(), "MODE_")
@@ -143,6 +156,14 @@ mod tests {
         let words = ["TAG_MOVED", "DOWNGRADE"];
         assert_eq!(meant("tag_move", words.into_iter()), "; did you mean TAG_MOVED?");
         assert_eq!(meant("bananas", words.into_iter()), "");
+    }
+
+    #[test]
+    fn a_trouble_of_the_agent_is_not_called_a_forgery() {
+        let text = |reason| alarm("forged", reason, "pods: no");
+        assert_eq!(text("HEALTH_UNKNOWN"), "pods: no");
+        assert_eq!(text("EPOCH_OLD"), "forged: pods: no");
+        assert_eq!(text("A_LATER_CODE"), "forged: pods: no");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Carrying out what the planner says: each step is one event, published under a name that follows from the
 //! step, so that doing it twice is doing it once.
 //!
-//! One step at a time: after each the log is read and planned again, so that a mode that was taken back in
-//! between, or a ledger that confirms no more, is seen before the next. A step that fails keeps no other from
-//! being carried out; it is tried again at the next look.
+//! Few steps at a time: after each step of a rollout, and after some clusters were given one each, the log is read
+//! and planned again, so that a mode that was taken back in between, or a ledger that confirms no more, is seen
+//! before the next. A step that fails keeps no other from being carried out; it is tried again at the next look.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,11 @@ use crate::Controller;
 use crate::assign::AssignError;
 use crate::world::{Known, WorldError};
 
-/// Steps at one look; what is left is done at the next, which comes at once because the log has changed.
-const STEPS: usize = 64;
+/// Plans at one look; what is left is done at the next, which comes at once because the log has changed.
+const PLANS: usize = 64;
+/// Clusters that are given something under one plan. Each plan reads the whole world, so one cluster at a time would
+/// cost the square of the fleet; more at once would see a stop later (a few milliseconds for each).
+const AT_ONCE: usize = 32;
 
 /// Why a step was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -37,17 +40,20 @@ impl Controller {
     /// the newest plan that takes nothing back any more.
     pub(crate) async fn move_on(&self) -> Result<Option<u64>, WorldError> {
         let (mut tried, mut applied) = (BTreeSet::new(), None);
-        for _ in 0..STEPS {
+        for _ in 0..PLANS {
             let known = self.known().await?;
             let plan = planner::plan(&known.world(&self.strategy));
             if !plan.steps.iter().any(|step| matches!(step, Step::Stop(_))) {
                 applied = Some(known.as_of);
             }
-            let Some((name, step)) = first_untried(plan.steps, &mut tried) else {
+            let next = untried(plan.steps, &mut tried);
+            if next.is_empty() {
                 break;
-            };
-            if let Err(error) = self.carry_out(&known, step).await {
-                tracing::warn!(step = name, error = %chain(&error), "a step was not carried out; trying again");
+            }
+            for (name, step) in next {
+                if let Err(error) = self.carry_out(&known, step).await {
+                    tracing::warn!(step = name, error = %chain(&error), "a step was not carried out; trying again");
+                }
             }
         }
         Ok(applied)
@@ -121,13 +127,33 @@ fn roots(rollout: &RolloutKey, release: &ReleaseKey) -> [tracing::Span; 2] {
     spans
 }
 
-/// The first step that this look has not tried yet.
-fn first_untried(steps: Vec<Step>, tried: &mut BTreeSet<String>) -> Option<(String, Step)> {
+/// What is carried out under one plan, of what this look has not tried yet: the first step, and where that is about
+/// one cluster, those that follow it and are about another one each. None of them depends on another: every step
+/// follows from the world as it was.
+fn untried(steps: Vec<Step>, tried: &mut BTreeSet<String>) -> Vec<(String, Step)> {
     let named = steps.into_iter().map(|step| (name(&step), step));
-    let mut untried = named.filter(|(name, _)| !tried.contains(name));
-    let next = untried.next()?;
-    tried.insert(next.0.clone());
-    Some(next)
+    let mut untried = named.filter(|(name, _)| !tried.contains(name)).peekable();
+    let alone = untried.peek().is_some_and(|(_, step)| cluster(step).is_none());
+    let mut next: Vec<(String, Step)> = Vec::new();
+    for (name, step) in untried.take(if alone { 1 } else { AT_ONCE }) {
+        let own = cluster(&step);
+        let doubled = |(_, other): &(String, Step)| cluster(other) == own;
+        if !alone && (own.is_none() || next.iter().any(doubled)) {
+            break;
+        }
+        next.push((name, step));
+    }
+    tried.extend(next.iter().map(|(name, _)| name.clone()));
+    next
+}
+
+/// The cluster that a step is about; none where it is about the rollout.
+const fn cluster(step: &Step) -> Option<&ClusterName> {
+    match step {
+        Step::Assign(draft) => Some(&draft.cluster),
+        Step::Stop(draft) => Some(&draft.cluster),
+        Step::Start(_) | Step::OpenWave(_) | Step::BakeWave(_) | Step::Finish(_) => None,
+    }
 }
 
 /// What a step is about; the same at every look.
@@ -180,9 +206,34 @@ mod tests {
         let plan = || vec![stop("a"), finish(), stop("b")];
         let mut tried = BTreeSet::new();
         let mut carried = Vec::new();
-        while let Some((_, step)) = first_untried(plan(), &mut tried) {
-            carried.push(step);
+        loop {
+            let next = untried(plan(), &mut tried);
+            if next.is_empty() {
+                break;
+            }
+            carried.extend(next.into_iter().map(|(_, step)| step));
         }
         assert_eq!(carried, plan());
+    }
+
+    #[test]
+    fn under_one_plan_each_of_some_clusters_is_given_one_step_and_a_rollout_one_alone() {
+        let taken = |plan: Vec<Step>| {
+            let next = untried(plan, &mut BTreeSet::new());
+            next.into_iter().map(|(_, step)| step).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            taken(vec![stop("a"), stop("b"), finish()]),
+            [stop("a"), stop("b")]
+        );
+        assert_eq!(taken(vec![finish(), stop("a")]), [finish()]);
+        // Two about one cluster: the second one is planned again, under what the first one changed.
+        let Step::Stop(mut again) = stop("a") else {
+            unreachable!("a stop is a stop")
+        };
+        again.stops = Epoch(2);
+        assert_eq!(taken(vec![stop("a"), Step::Stop(again), stop("b")]), [stop("a")]);
+        let many: Vec<Step> = (0..100).map(|n| stop(&format!("c{n}"))).collect();
+        assert_eq!(taken(many.clone()), many[..AT_ONCE]);
     }
 }

@@ -1,5 +1,5 @@
-//! What each agent reads: its newest assignment with every statement that it names, in the bucket
-//! `assignments`. A projection: written again whenever it differs, never backwards. Clusters that left the
+//! What each agent reads: its newest assignment with every statement that it names and that counts, in the
+//! bucket `assignments`. A projection: written again whenever it differs, never backwards. Clusters that left the
 //! fleet have theirs too: it is how they learn that they are to begin nothing.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,9 @@ use runtime::errors::chain;
 use crate::Controller;
 use crate::fold::Course;
 
+#[cfg(test)]
+mod tests;
+
 /// How often the bucket is compared with what this process wrote, while nothing else has changed: as often as an
 /// agent looks, so that what somebody else put there does not lie for long.
 const COMPARE_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -33,7 +36,8 @@ struct Last {
     compared: Timestamp,
 }
 
-/// What a dossier follows from: its assignment and the bundle. What the assignment names stays what it is.
+/// What a dossier follows from: its assignment and the bundle. Under one bundle what the assignment
+/// names stays what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sources {
     assignment: (u64, Timestamp),
@@ -75,21 +79,25 @@ type Statements = BTreeMap<String, String>;
 enum DossierError {
     #[error("reading the view")]
     View(#[from] ViewError),
+    #[error("assignment or trust bundle is no text")]
+    NoText,
     #[error("writing the assignment of {0}")]
     Bucket(ClusterName, #[source] BucketError),
 }
 
 impl Controller {
-    /// Writes what differs, and wakes those agents. One that can't be written holds up no other.
-    pub(crate) async fn write_dossiers(&self) -> Result<(), ViewError> {
+    /// Writes what differs, and wakes those agents. One that can't be written holds up no other. Says whether every
+    /// agent can read its newest assignment now.
+    pub(crate) async fn write_dossiers(&self) -> Result<bool, ViewError> {
         let (courses, _) = self.folded().await?;
-        let mut statements = Statements::new();
+        let (mut statements, mut all) = (Statements::new(), true);
         for (cluster, course) in &courses {
             if let Err(error) = self.write_dossier(cluster, course, &mut statements).await {
                 tracing::warn!(%cluster, error = %chain(&error), "an agent's assignment could not be written");
+                all = false;
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     async fn write_dossier(
@@ -106,9 +114,7 @@ impl Controller {
         if last.is_some_and(|last| last.made_of == made_of && last.is_young(compared)) {
             return Ok(());
         }
-        let Some(dossier) = self.dossier(course, statements).await? else {
-            return Ok(());
-        };
+        let dossier = self.dossier(course, statements).await?;
         let wanted = Bytes::from(dossier.to_bytes());
         let value = Digest::of(&wanted);
         self.write(cluster, wanted, last.map(|last| last.value) == Some(value))
@@ -142,22 +148,23 @@ impl Controller {
         Ok(())
     }
 
-    /// The dossier of a course; `None` while a statement that it names is not in the view.
-    async fn dossier(&self, course: &Course, read: &mut Statements) -> Result<Option<Dossier>, ViewError> {
+    /// The dossier of a course, with those of its statements that count. One that counts no more, as its key was
+    /// revoked, keeps no STOP and no bundle from the agent: it begins no task that lacks a statement.
+    async fn dossier(&self, course: &Course, read: &mut Statements) -> Result<Dossier, DossierError> {
         let mut statements = BTreeMap::new();
         for named in named(&course.newest) {
-            let Some(text) = self.statement(&named.subject, read).await? else {
-                return Ok(None);
-            };
-            statements.insert(named.subject.clone(), text);
+            if let Some(text) = self.statement(&named.subject, read).await? {
+                statements.insert(named.subject.clone(), text);
+            }
         }
         let trust = self.hub.view.trust();
         let (bundle, assignment) = (text(trust.envelope()), text(&course.envelope.envelope));
-        Ok(bundle.zip(assignment).map(|(bundle, assignment)| Dossier {
+        let (bundle, assignment) = bundle.zip(assignment).ok_or(DossierError::NoText)?;
+        Ok(Dossier {
             bundle,
             assignment,
             statements,
-        }))
+        })
     }
 
     /// A named statement, read once in a pass.

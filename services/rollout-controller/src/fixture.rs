@@ -1,5 +1,6 @@
 //! A replica on a bus in memory, for tests: the services as a client calls them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use attest::bundle::{self, BundleKey, TrustBundle};
@@ -9,12 +10,14 @@ use bus::buckets::Values;
 use bus::memory::{MemoryBlobs, MemoryLog, MemoryValues};
 use bus::streams::Bucket;
 use bus::{EventLog, Journal, Judge, View, subject};
+use domain::assignment::StatementRef;
 use domain::rollout::{RolloutEnd, RolloutFinished, RolloutStarted, StrategyId, Superseding, WaveSnapshot};
-use domain::{Digest, ReleaseKey, RolloutKey};
+use domain::{Action, Assignment, Digest, Epoch, Mode, ReleaseKey, RolloutKey};
 use hub::Hub;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{Clock, Shutdown};
 use tempfile::TempDir;
+use wire::fleet;
 use wire::rollout::v1;
 
 use crate::{Controller, Settings};
@@ -27,6 +30,7 @@ const STRATEGY: &str = "apiVersion: rollout.fluxgate.dev/v1alpha1\nkind: Strateg
 pub(crate) struct Stand {
     log: MemoryLog,
     status: MemoryValues,
+    pub(crate) assignments: MemoryValues,
     root: SigningKey,
     key: Arc<SigningKey>,
     folder: TempDir,
@@ -57,6 +61,7 @@ impl Stand {
         Self {
             log: MemoryLog::new(Timestamp::now()),
             status: MemoryValues::default(),
+            assignments: MemoryValues::default(),
             root: generate(),
             key: Arc::new(generate()),
             folder,
@@ -118,7 +123,7 @@ impl Stand {
                 Arc::new(move || clock.now()),
             ),
             blobs: Blobs::in_memory(MemoryBlobs::default()),
-            assignments: Values::in_memory(MemoryValues::default(), Bucket::Assignments),
+            assignments: Values::in_memory(self.assignments.clone(), Bucket::Assignments),
             heartbeats: Values::in_memory(MemoryValues::default(), Bucket::Heartbeats),
             status: Values::in_memory(self.status.clone(), Bucket::Status),
             log,
@@ -202,6 +207,47 @@ impl Replica {
         };
         let name = subject::rollout_started(&started.rollout);
         let claim = v1::RolloutStarted::from(&started);
+        self.hub.journal.once(&name, &claim, "").await.unwrap();
+    }
+
+    /// Writes that a cluster was asked to upgrade by a rollout that nobody began. The decision that is named is not
+    /// there, and the fleet's first member stands for the other statements.
+    pub(crate) async fn assign(&self, cluster: &str) {
+        let (rollout, now): (RolloutKey, _) = ("flux-v2.9.4-1".parse().unwrap(), Timestamp::now());
+        let release = ReleaseKey {
+            version: rollout.version.clone(),
+            manifests: Digest::of(b"m"),
+        };
+        let baseline = "0123456789abcdef".parse().unwrap();
+        let named = |subject: bus::Subject| StatementRef {
+            subject: subject.to_string(),
+            digest: Digest::of(b"statement"),
+        };
+        let member = named(subject::member(&"c1".parse().unwrap(), 1));
+        let assignment = Assignment {
+            cluster: cluster.parse().unwrap(),
+            epoch: Epoch(1),
+            action: Action::Upgrade,
+            mode: Mode::Enforce,
+            decision: named(subject::decision(&release, "default", &baseline, 1)),
+            rollout,
+            target: release,
+            layer: Digest::of(b"layer"),
+            images: BTreeMap::new(),
+            image_registry: "ghcr.io".to_owned(),
+            baseline,
+            contents: member.clone(),
+            baseline_contents: member.clone(),
+            summaries: vec![member],
+            stops: Vec::new(),
+            stable_for: SignedDuration::from_secs(60),
+            success_deadline: SignedDuration::from_mins(30),
+            issued: now,
+            expires: now + SignedDuration::from_hours(1),
+            as_of: 0,
+        };
+        let name = subject::assignment(&assignment.cluster, assignment.epoch);
+        let claim = fleet::v1::Assignment::from(&assignment);
         self.hub.journal.once(&name, &claim, "").await.unwrap();
     }
 

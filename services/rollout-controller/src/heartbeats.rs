@@ -5,19 +5,23 @@ use std::sync::Mutex;
 
 use domain::fleet::Heartbeat;
 use domain::{ClusterMember, ClusterName};
+use jiff::Timestamp;
 use runtime::errors::chain;
 use wire::fleet::v1;
 
 use crate::Controller;
 
-/// The newest heartbeat of each cluster that this process has seen.
+/// The newest heartbeat of each cluster that this process has seen, and since when it has been listening.
 #[derive(Debug, Default)]
-pub(crate) struct Heartbeats(Mutex<BTreeMap<ClusterName, Heartbeat>>);
+pub(crate) struct Heartbeats {
+    newest: Mutex<BTreeMap<ClusterName, Heartbeat>>,
+    listening_since: Mutex<Option<Timestamp>>,
+}
 
 impl Heartbeats {
     /// Takes a heartbeat, unless a younger one is known.
     pub(crate) fn take(&self, heartbeat: Heartbeat) -> bool {
-        let Ok(mut known) = self.0.lock() else {
+        let Ok(mut known) = self.newest.lock() else {
             return false;
         };
         let older = known
@@ -29,15 +33,33 @@ impl Heartbeats {
         !older
     }
 
-    /// Forgets everything: another replica may have heard more since. The bucket knows.
+    /// Forgets everything: another replica may have heard more since. The bucket knows. Where there was no other,
+    /// nobody listened until now.
     pub(crate) fn forget(&self) {
-        if let Ok(mut known) = self.0.lock() {
+        if let Ok(mut known) = self.newest.lock() {
             known.clear();
+        }
+        if let Ok(mut since) = self.listening_since.lock() {
+            *since = None;
+        }
+    }
+
+    /// Since when agents have been heard without a break, at a look of this time: since this replica began to act,
+    /// and since the ledger turned to confirmed. While it is not, or can't be asked for, the hub may hear nothing.
+    pub(crate) fn listening_since(&self, confirmed: bool, now: Timestamp) -> Timestamp {
+        let Ok(mut since) = self.listening_since.lock() else {
+            return now;
+        };
+        if confirmed {
+            *since.get_or_insert(now)
+        } else {
+            *since = None;
+            now
         }
     }
 
     fn of(&self, cluster: &ClusterName) -> Option<Heartbeat> {
-        self.0.lock().ok()?.get(cluster).cloned()
+        self.newest.lock().ok()?.get(cluster).cloned()
     }
 }
 
@@ -80,5 +102,39 @@ impl Controller {
             }
         }
         newest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::fixture::Stand;
+
+    #[test]
+    fn listening_begins_anew_with_the_acting_and_with_a_ledger_that_is_confirmed_again() {
+        let heartbeats = Heartbeats::default();
+        let at = |minute| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        assert_eq!(heartbeats.listening_since(true, at(0)), at(0));
+        assert_eq!(heartbeats.listening_since(true, at(1)), at(0));
+        // Another replica acted, or none.
+        heartbeats.forget();
+        assert_eq!(heartbeats.listening_since(true, at(20)), at(20));
+        assert_eq!(heartbeats.listening_since(true, at(21)), at(20));
+        // The ledger was not sure, or could not be asked for.
+        assert_eq!(heartbeats.listening_since(false, at(30)), at(30));
+        assert_eq!(heartbeats.listening_since(false, at(31)), at(31));
+        assert_eq!(heartbeats.listening_since(true, at(50)), at(50));
+        assert_eq!(heartbeats.listening_since(true, at(51)), at(50));
+    }
+
+    #[tokio::test]
+    async fn the_planner_is_told_since_when_agents_are_heard() {
+        let replica = Stand::new().standby().await;
+        let known = replica.controller.known().await.unwrap();
+        // Nobody has ever confirmed the ledger.
+        let world = known.world(&replica.controller.strategy);
+        assert_eq!((world.ledger_ok, world.listening_since), (false, known.now));
     }
 }

@@ -152,10 +152,15 @@ impl Controller {
                 None
             }
         };
-        if let Err(error) = self.write_dossiers().await {
-            tracing::warn!(error = %chain(&error), "not every agent's assignment could be written");
-        }
-        if let Some(sequence) = applied {
+        let written = match self.write_dossiers().await {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "agents' assignments could not be written");
+                false
+            }
+        };
+        // A stop that an agent can't read yet is not applied.
+        if let Some(sequence) = applied.filter(|_| written) {
             self.applied.up_to(sequence);
         }
     }

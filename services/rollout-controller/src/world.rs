@@ -45,6 +45,8 @@ pub(crate) struct Known {
     pub(crate) health: BTreeMap<ClusterName, HealthReport>,
     pub(crate) heartbeats: BTreeMap<ClusterName, Heartbeat>,
     pub(crate) ledger: LedgerState,
+    /// Since when agents have been heard without a break.
+    pub(crate) listening_since: Timestamp,
     pub(crate) now: Timestamp,
 }
 
@@ -80,6 +82,7 @@ impl Known {
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
             ledger_ok: self.ledger == LedgerState::Confirmed,
+            listening_since: self.listening_since,
         }
     }
 
@@ -112,6 +115,8 @@ impl Controller {
         let members = self.members().await?;
         let (facts, health) = (self.facts(&members).await?, self.health(&members).await?);
         let (courses, rollouts) = self.folded().await?;
+        let (ledger, now) = (self.hub.ledger().await, self.hub.clock.now());
+        let confirmed = matches!(ledger, Ok(LedgerState::Confirmed));
         Ok(Known {
             as_of,
             facts,
@@ -123,8 +128,9 @@ impl Controller {
             courses,
             health,
             heartbeats: self.newest_heartbeats(&members).await,
-            ledger: self.hub.ledger().await.map_err(WorldError::Ledger)?,
-            now: self.hub.clock.now(),
+            listening_since: self.heartbeats.listening_since(confirmed, now),
+            ledger: ledger.map_err(WorldError::Ledger)?,
+            now,
             members,
         })
     }

@@ -17,6 +17,7 @@ use testkit::sigstore::DemoSigstore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backoff::Backoff;
+use crate::reverify::Turns;
 use crate::{Settings, Verifier};
 
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_790_000_000, 0);
@@ -119,6 +120,7 @@ impl Shop {
             settings: Settings::new("unused".into()),
             releases: Backoff::default(),
             running: Backoff::default(),
+            turns: Turns::default(),
         });
         Self {
             factory: Factory::new(registry.host(), sigstore).unwrap(),

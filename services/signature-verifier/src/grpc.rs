@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::subject;
 use domain::{Evidence, Reason, ReleaseKey, RoleSummary};
-use hub::grpc::{invalid, not_found, unavailable};
+use hub::grpc::{invalid, not_found, precondition, unavailable};
 use hub::names::ReleaseName;
 use runtime::errors::chain;
 use tonic::{Code, Request, Response, Status};
@@ -58,6 +58,8 @@ impl VerificationService for Api {
         if validate_only {
             let attempt = self.0.next_attempt(&found.release).await;
             response.attempt = attempt.map_err(|error| *unavailable(&error))?;
+            let rested = self.0.rested(&found.release, self.0.clock.now()).await;
+            rested.map_err(|error| refused(&error))?;
             return Ok(Response::new(response));
         }
         let reverified = self
@@ -97,6 +99,10 @@ fn refused(error: &ReverifyError) -> Status {
             chain(error),
             [("field", "request_id".to_owned())],
         ),
+        ReverifyError::Young { release, wait, .. } => {
+            let resource = format!("releases/{release}");
+            runtime::grpc::retry_after(&precondition(&resource, error), *wait)
+        }
         ReverifyError::Release(ReleaseError::Registry(release, _)) => {
             let text = format!("{}; nothing was stored, ask again when it answers", chain(error));
             let release = ("release", release.to_string());

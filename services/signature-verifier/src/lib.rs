@@ -32,6 +32,7 @@ use runtime::Clock;
 
 use backoff::Backoff;
 pub use config::Settings;
+use reverify::Turns;
 
 /// Name of the service, of its durable consumer, of its binary.
 pub const NAME: &str = "signature-verifier";
@@ -76,6 +77,8 @@ struct Verifier {
     releases: Backoff<ReleaseKey>,
     /// What runs somewhere and could not be mapped, by the digest of it.
     running: Backoff<Digest>,
+    /// Persons who want a release verified again.
+    turns: Turns,
 }
 
 /// Starts the service on a host.
@@ -98,6 +101,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         settings,
         releases: Backoff::default(),
         running: Backoff::default(),
+        turns: Turns::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&verifier)));
     let worker = handler::worker(hub.clone(), Arc::clone(&verifier));

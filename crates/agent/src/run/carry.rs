@@ -1,13 +1,17 @@
 //! Going on with what was begun: after a start, after an error, and in the ordinary course.
 
+use std::time::Duration;
+
 use domain::fleet::ReportKind;
 use domain::trace::TraceId;
 use domain::{Epoch, Health, Mode, Reason};
+use jiff::SignedDuration;
 use runtime::errors::chain;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Agent, Current};
+use super::pace::Pace;
+use super::{Agent, Current, late};
 use crate::apply::apply;
 use crate::check::{Memory, Order, check};
 use crate::preflight::{Plan, PreflightError, plan, still_ours};
@@ -36,6 +40,7 @@ impl Agent {
             Err(error) if error.retryable() => {
                 tracing::warn!(error = %chain(&error), "what was begun can't be taken up yet");
                 self.state.tries.failed(self.timing.settle);
+                self.state.trouble.failed(&error);
                 return;
             }
             Err(error) => {
@@ -45,6 +50,7 @@ impl Agent {
         }
         self.state.resumed = true;
         self.state.tries.reset();
+        self.state.trouble.over();
     }
 
     /// Whether this agent began the task: it is the one that it remembers, or not older than what it has
@@ -73,18 +79,24 @@ impl Agent {
             .map_err(|refusal| refused(refusal.reason, refusal.detail))?;
         let phase = task.record.phase;
         tracing::info!(cluster = %self.demands.cluster, epoch = task.record.epoch, ?phase, "taking up what was begun");
-        let made = match plan(&order, &task.layers, &self.facts().await?) {
+        let open = matches!(phase, Phase::Begun | Phase::Applied);
+        let deadline = order.assignment.success_deadline;
+        let since = *self.state.started.get_or_insert_with(Instant::now);
+        let late = open && late(since, deadline, Instant::now());
+        let facts = self.facts().await;
+        let made = match facts.and_then(|facts| plan(&order, &task.layers, &facts)) {
             Ok(made) => made,
-            Err(error) if error.retryable() => return Err(error),
+            Err(error) if error.retryable() && !late => return Err(error),
             // Settled long ago, and somebody else has changed the cluster since.
-            Err(error) if matches!(phase, Phase::Healthy | Phase::Unhealthy) => return Err(error),
+            Err(error) if !open => return Err(error),
             Err(error) => {
                 let target = crate::health::Target {
                     images: [].into(),
                     crds: [].into(),
                 };
                 self.state.task = Some(Current::new(task, order.clone(), target));
-                self.finish(&order, Health::Unhealthy, error.to_string()).await;
+                let (health, detail) = ended(&error, deadline);
+                self.finish(&order, health, detail).await;
                 return Ok(());
             }
         };
@@ -124,20 +136,19 @@ impl Agent {
             return;
         };
         let (order, layers) = (current.order.clone(), current.task.layers.clone());
-        match self.write(&order, &layers).await {
-            Ok(()) => {
-                self.state.tries.reset();
+        let written = self.write(&order, &layers).await;
+        let late = self.state.task.as_ref().is_some_and(Current::is_late);
+        let next = Next::after(written, late.then_some(order.assignment.success_deadline));
+        next.pace(&mut self.state.tries, self.timing.settle);
+        match next {
+            Next::Settle => {
                 self.report(&order, ReportKind::Applied, "everything is written");
                 self.settle(Phase::Applied).await;
             }
-            Err(error) if error.retryable() => {
-                tracing::warn!(error = %chain(&error), "writing did not end; trying again");
-                self.state.tries.failed(self.timing.settle);
-            }
-            Err(error) => {
-                let detail = error.to_string();
+            Next::Again(error) => tracing::warn!(error, "writing did not end; trying again"),
+            Next::End(health, detail) => {
                 tracing::error!(cluster = %self.demands.cluster, detail, "a begun task can't go on");
-                self.finish(&order, Health::Unhealthy, detail).await;
+                self.finish(&order, health, detail).await;
             }
         }
     }
@@ -168,7 +179,7 @@ impl Agent {
         self.settle(Phase::settled(health)).await;
     }
 
-    /// Stores how far the task is. Where that fails the phase is behind: the next start does a step twice.
+    /// Notes how far the task is, and stores it.
     async fn settle(&mut self, phase: Phase) {
         let Some(current) = &mut self.state.task else {
             return;
@@ -180,7 +191,19 @@ impl Agent {
         }
         self.state.observations = 0;
         self.state.next_observation = None;
-        if let Err(error) = task::store(&self.cluster, &current.task).await {
+        self.store_phase().await;
+    }
+
+    /// Stores how far the task is. Where that fails it is tried again when the cluster can be seen; until then
+    /// the phase is behind, and a start does a step twice.
+    pub(super) async fn store_phase(&mut self) {
+        let Some(current) = &self.state.task else {
+            return;
+        };
+        let phase = current.task.record.phase;
+        let stored = task::store(&self.cluster, &current.task).await;
+        self.state.unstored = stored.is_err();
+        if let Err(error) = stored {
             tracing::warn!(error = %chain(&error), "how far the task is could not be stored");
             return;
         }
@@ -193,5 +216,110 @@ impl Agent {
     }
 }
 
+/// What follows from a try to write.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Everything is written.
+    Settle,
+    /// It is tried again.
+    Again(String),
+    /// The task ends.
+    End(Health, String),
+}
+
+impl Next {
+    /// What may pass is waited for until the task's time is over: `late` is how long that was.
+    fn after(written: Result<(), PreflightError>, late: Option<SignedDuration>) -> Self {
+        match (written, late) {
+            (Ok(()), _) => Self::Settle,
+            (Err(error), None) if error.retryable() => Self::Again(chain(&error)),
+            (Err(error), late) => {
+                let (health, detail) = ended(&error, late.unwrap_or_default());
+                Self::End(health, detail)
+            }
+        }
+    }
+
+    /// Tries that have come to an end leave nothing to wait for.
+    fn pace(&self, tries: &mut Pace, first: Duration) {
+        match self {
+            Self::Settle | Self::End(..) => tries.reset(),
+            Self::Again(_) => tries.failed(first),
+        }
+    }
+}
+
+/// How a task ends that can't go on: what is a fact is bad, what passed too late is not known.
+fn ended(error: &PreflightError, deadline: SignedDuration) -> (Health, String) {
+    if error.retryable() {
+        let detail = format!(
+            "it could not be brought to its end within {deadline}, a part may be written: {}",
+            chain(error)
+        );
+        (Health::Inconclusive, detail)
+    } else {
+        (Health::Unhealthy, error.to_string())
+    }
+}
+
 /// The reason for which a task ends when its time is over.
 pub(super) const TOO_LATE: Reason = Reason::DeploymentNotReady;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ClusterError;
+
+    const DEADLINE: SignedDuration = SignedDuration::from_mins(30);
+
+    fn busy() -> PreflightError {
+        PreflightError::Cluster(ClusterError::Held {
+            object: "Lease/fluxgate-agent",
+            holder: "another".to_owned(),
+        })
+    }
+
+    fn customised() -> PreflightError {
+        PreflightError::Refused {
+            reason: Reason::Customised,
+            detail: "Deployment/source-controller".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_until_the_time_is_over() {
+        assert_eq!(Next::after(Ok(()), None), Next::Settle);
+        let why = "Lease/fluxgate-agent is held by another";
+        assert_eq!(Next::after(Err(busy()), None), Next::Again(why.to_owned()));
+        let late = format!("it could not be brought to its end within PT30M, a part may be written: {why}");
+        assert_eq!(
+            Next::after(Err(busy()), Some(DEADLINE)),
+            Next::End(Health::Inconclusive, late)
+        );
+    }
+
+    #[test]
+    fn what_is_a_fact_is_one_however_late_it_is() {
+        assert_eq!(Next::after(Ok(()), Some(DEADLINE)), Next::Settle);
+        for late in [None, Some(DEADLINE)] {
+            let next = Next::after(Err(customised()), late);
+            assert!(matches!(next, Next::End(Health::Unhealthy, _)), "{next:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_end_leaves_a_try_that_is_due_for_ever() {
+        let first = Duration::from_secs(2);
+        for end in [
+            Next::after(Ok(()), None),
+            Next::after(Err(customised()), None),
+            Next::after(Err(busy()), Some(DEADLINE)),
+        ] {
+            let mut tries = Pace::default();
+            Next::after(Err(busy()), None).pace(&mut tries, first);
+            assert!(tries.next().is_some());
+            end.pace(&mut tries, first);
+            assert_eq!(tries.next(), None, "{end:?}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use runtime::errors::chain;
 use super::{Agent, Current};
 use crate::check::{Memory, Order, Refusal, check};
 use crate::facts;
-use crate::preflight::{Layers, Plan, PreflightError, preflight};
+use crate::preflight::{Layers, Plan, PreflightError, judged, preflight};
 use crate::task::{self, Phase, Record, Task};
 
 impl Agent {
@@ -15,7 +15,10 @@ impl Agent {
     pub(super) async fn consider(&mut self) {
         let dossier = match self.bus.assignment().await {
             Ok(Some(entry)) => entry.value,
-            Ok(None) => return,
+            Ok(None) => {
+                self.state.trouble.over();
+                return;
+            }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the assignment can't be read");
                 return;
@@ -30,9 +33,13 @@ impl Agent {
                 self.state.alarm = None;
                 if self.follow(&dossier, order).await {
                     self.state.handled = Some(name);
+                    self.state.trouble.over();
                 }
             }
-            Err(refusal) => self.refuse(name, refusal),
+            Err(refusal) => {
+                self.state.trouble.over();
+                self.refuse(name, refusal);
+            }
         }
     }
 
@@ -88,14 +95,19 @@ impl Agent {
         if self.memory.answered {
             return true;
         }
-        match self.prepare(&order).await {
-            Ok((layers, plan)) => self.begin(dossier, order, (layers, plan)).await,
+        let begun = match self.prepare(&order).await {
+            Ok(prepared) => self.begin(dossier, &order, prepared).await,
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(done) => done,
             Err(PreflightError::Refused { reason, detail }) => {
                 self.answer(&order, ReportKind::Refused(reason), detail);
                 true
             }
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "the cluster could not be looked at; trying again");
+                tracing::warn!(error = %chain(&error), "nothing could be begun; trying again");
+                self.state.trouble.failed(&error);
                 false
             }
         }
@@ -136,6 +148,7 @@ impl Agent {
             };
             if let Err(error) = task::store(&self.cluster, &task).await {
                 tracing::warn!(error = %chain(&error), "the renewal could not be stored; trying again");
+                self.state.trouble.failed(&PreflightError::Cluster(error));
                 return false;
             }
             current.task = task;
@@ -176,12 +189,18 @@ impl Agent {
         })
     }
 
-    async fn begin(&mut self, dossier: &[u8], order: Order, (layers, plan): (Layers, Plan)) -> bool {
+    /// Stores the task and begins to write. What the API server does not let it store is a fact about the step.
+    async fn begin(
+        &mut self,
+        dossier: &[u8],
+        order: &Order,
+        (layers, plan): (Layers, Plan),
+    ) -> Result<bool, PreflightError> {
         if order.mode == Mode::Observe {
             let (objects, version) = (plan.objects.len(), &order.contents.release.version);
             let detail = format!("dry run of {objects} objects of {version} found no obstacle");
-            self.answer(&order, ReportKind::WouldUpgrade, detail);
-            return true;
+            self.answer(order, ReportKind::WouldUpgrade, detail);
+            return Ok(true);
         }
         let record = Record {
             epoch: order.assignment.epoch.0,
@@ -195,24 +214,20 @@ impl Agent {
             dossier: dossier.to_vec(),
             layers,
         };
-        let stored = match self.lease.renew().await {
-            Ok(()) => task::store(&self.cluster, &task).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = stored {
-            tracing::warn!(error = %chain(&error), "the task could not be stored; nothing is written");
-            return false;
-        }
+        self.lease.renew().await.map_err(judged)?;
+        task::store(&self.cluster, &task).await.map_err(judged)?;
+        // It stands where an older one stood.
+        self.state.unstored = false;
         if !self.keep(Memory {
             task: Some(order.digest),
             ..self.memory
         }) {
-            return false;
+            return Ok(false);
         }
-        self.report(&order, ReportKind::Accepted, "all checks passed");
+        self.report(order, ReportKind::Accepted, "all checks passed");
         self.voice.say().await;
-        self.state.task = Some(Current::new(task, order, plan.target));
+        self.state.task = Some(Current::new(task, order.clone(), plan.target));
         self.carry_on().await;
-        true
+        Ok(true)
     }
 }

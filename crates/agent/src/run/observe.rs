@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::carry::TOO_LATE;
 use super::pulse::Beat;
 use super::{Agent, Current};
+use crate::cluster::ClusterError;
 use crate::facts;
 use crate::health::{Seen, Verdict, judge, judge_running};
 use crate::task::Phase;
@@ -30,16 +31,20 @@ impl Agent {
                 self.state.observations = self.state.observations.saturating_add(1);
                 self.count_reconciliations().await;
                 self.judged(verdict).await;
+                if self.state.unstored {
+                    self.store_phase().await;
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the cluster's health can't be judged");
-                self.blind();
+                self.blind(&error).await;
             }
         }
     }
 
-    /// The cluster could not be seen. That is a break in whatever lasts, but one look that failed is no news.
-    fn blind(&mut self) {
+    /// The cluster could not be seen. That is a break in whatever lasts, but one look that failed is no news. A task
+    /// whose time is over ends: nobody knows how.
+    async fn blind(&mut self, error: &ClusterError) {
         self.state.blind = self.state.blind.saturating_add(1);
         if let Some(current) = &mut self.state.task {
             (current.well_since, current.wrong_before) = (None, false);
@@ -47,6 +52,19 @@ impl Agent {
         if self.state.blind > 1 {
             self.say_health(Health::Inconclusive, Vec::new());
         }
+        let applied = |current: &&Current| current.task.record.phase == Phase::Applied;
+        let late = self.state.task.as_ref().filter(applied);
+        let Some(current) = late.filter(|current| current.is_late()) else {
+            return;
+        };
+        let order = current.order.clone();
+        let deadline = order.assignment.success_deadline;
+        let detail = format!(
+            "everything is written, and it could not be judged within {deadline}: {}",
+            chain(error)
+        );
+        self.say_health(Health::Inconclusive, Vec::new());
+        self.finish(&order, Health::Inconclusive, detail).await;
     }
 
     /// Reconciliations count while a task is judged; that they can't be read says nothing about health.
@@ -61,9 +79,11 @@ impl Agent {
     }
 
     /// Whether the task's target is still what must run. Its assignment covers the bake; after that
-    /// somebody may have upgraded the cluster in another way.
+    /// somebody may have upgraded the cluster in another way. A target that was never known is none.
     fn judges(&self, current: &Current, seen: &Seen) -> bool {
-        self.is_open() || self.now() < current.order.assignment.expires || current.target.is_named_by(seen)
+        let known = !current.target.images.is_empty();
+        let covered = self.is_open() || self.now() < current.order.assignment.expires;
+        known && (covered || current.target.is_named_by(seen))
     }
 
     /// Facts are said when they changed; the time of looking alone is no change.
@@ -108,8 +128,7 @@ impl Agent {
         let Some(current) = &mut self.state.task else {
             return;
         };
-        let deadline = duration(current.order.assignment.success_deadline);
-        let late = current.applied.is_some_and(|applied| now > applied + deadline);
+        let late = current.is_late();
         let stable = duration(current.order.assignment.stable_for);
         let was_wrong = std::mem::replace(&mut current.wrong_before, matches!(verdict, Verdict::Wrong(_)));
         let health = match verdict {
@@ -181,13 +200,15 @@ impl Agent {
 
     /// What the heartbeat is to say from now on.
     pub(super) fn beat(&self) {
-        let health = self.state.health.as_ref();
+        let said = self.state.health.as_ref();
+        // Somebody else's writing goes before a trouble of its own.
+        let alarm = self.state.alarm.as_ref().map(|(_, alarm)| alarm);
         let beat = Beat {
             epoch: self.epoch(),
-            health: health.map_or(Health::Inconclusive, |(_, health, _)| *health),
+            health: under(self.epoch(), said.map(|(epoch, health, _)| (*epoch, *health))),
             observations: self.state.observations,
             reconciles: self.state.flow.count(),
-            alarm: self.state.alarm.as_ref().map(|(_, alarm)| alarm.clone()),
+            alarm: alarm.or_else(|| self.state.trouble.alarm()).cloned(),
             looked: self.state.looked,
         };
         if let Some(pulse) = &self.pulse {
@@ -196,7 +217,27 @@ impl Agent {
     }
 }
 
+/// What was said under another epoch says nothing about this one: nothing was judged under it yet.
+fn under(epoch: Epoch, said: Option<(Epoch, Health)>) -> Health {
+    said.filter(|(under, _)| *under == epoch)
+        .map_or(Health::Inconclusive, |(_, health)| health)
+}
+
 /// A duration of an assignment; wire refuses negative ones.
 fn duration(signed: jiff::SignedDuration) -> Duration {
     Duration::try_from(signed).unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_of_another_epoch_is_none_of_this_one() {
+        for health in [Health::Healthy, Health::Unhealthy] {
+            assert_eq!(under(Epoch(5), Some((Epoch(5), health))), health);
+            assert_eq!(under(Epoch(6), Some((Epoch(5), health))), Health::Inconclusive);
+        }
+        assert_eq!(under(Epoch(5), None), Health::Inconclusive);
+    }
 }

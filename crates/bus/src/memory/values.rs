@@ -13,6 +13,7 @@ struct Inner {
     entries: BTreeMap<String, Entry>,
     revision: u64,
     now: Timestamp,
+    refused: Option<String>,
 }
 
 /// What stands behind [`crate::buckets::Values::in_memory`]. Clones share it.
@@ -25,6 +26,15 @@ impl MemoryValues {
     /// The time that values get from now on.
     pub fn set_time(&self, now: Timestamp) {
         self.lock().now = now;
+    }
+
+    /// From now on no write of this key succeeds; `None` ends that.
+    pub fn refuse_writes_of(&self, key: Option<&str>) {
+        self.lock().refused = key.map(str::to_owned);
+    }
+
+    pub(crate) fn refuses(&self, key: &str) -> bool {
+        self.lock().refused.as_deref() == Some(key)
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Entry> {

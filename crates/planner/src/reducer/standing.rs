@@ -119,18 +119,9 @@ fn of_task(
             ResultKind::WouldUpgrade => return capped(world, cluster, task),
         }
     }
-    // What was accepted after all is going on, whatever was said before.
-    let going_on = || match task.action {
-        Action::Upgrade => Standing::InWork,
-        Action::Stop => Standing::Stopping,
-    };
+    // What was accepted is going on by itself, whatever was said before, and whatever stop crossed it.
     if task.reports.accepted && task.in_work(world.now) {
-        // One that was refused first is not asked again: it goes on by itself.
-        return Some(if task.failure().is_some() {
-            Standing::InWork
-        } else {
-            going_on()
-        });
+        return Some(Standing::InWork);
     }
     if ours {
         if let Some(failed) = failed(task) {
@@ -141,7 +132,10 @@ fn of_task(
             return capped(world, cluster, task);
         }
     }
-    task.in_work(world.now).then(going_on)
+    task.in_work(world.now).then_some(match task.action {
+        Action::Upgrade => Standing::InWork,
+        Action::Stop => Standing::Stopping,
+    })
 }
 
 fn failed(task: &AssignmentView) -> Option<Standing> {

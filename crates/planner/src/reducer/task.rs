@@ -45,7 +45,8 @@ pub struct Reports {
     pub applied: bool,
     /// It is over.
     pub result: Option<TaskResult>,
-    /// The stop was acknowledged: nothing was begun, or nothing is going on any more.
+    /// The stop was acknowledged, and nothing was begun. Of a task that was accepted this is never said: a stop
+    /// that crossed the acceptance changes nothing about what goes on.
     pub stopped: bool,
     /// It was taken back after the agent had said no, for this reason: nothing was begun then, so it holds no
     /// place. For its rollout it stays a failure, unless the reason is a mode or a stop.
@@ -121,9 +122,12 @@ impl AssignmentView {
         };
         let reports = &mut self.reports;
         match report.kind {
-            ReportKind::Accepted if stop && report.epoch == self.epoch => reports.stopped = true,
-            ReportKind::Accepted => reports.accepted = true,
-            ReportKind::Refused(_) if stop => reports.stopped = true,
+            ReportKind::Accepted if stop && report.epoch == self.epoch => reports.stopped = !reports.accepted,
+            ReportKind::Accepted => {
+                reports.accepted = true;
+                reports.stopped = false;
+            }
+            ReportKind::Refused(_) if stop => reports.stopped = !reports.accepted,
             ReportKind::Refused(reason) => {
                 reports.refused.get_or_insert(reason);
             }

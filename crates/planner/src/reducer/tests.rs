@@ -52,6 +52,7 @@ struct Lab {
     heartbeats: BTreeMap<ClusterName, Heartbeat>,
     health: BTreeMap<ClusterName, HealthReport>,
     ledger_ok: bool,
+    listening_since: Timestamp,
     /// What each heartbeat says that Flux did.
     reconciles: u64,
     /// What stood on the log about tasks, in order.
@@ -134,6 +135,7 @@ impl Lab {
             heartbeats: BTreeMap::new(),
             health: BTreeMap::new(),
             ledger_ok: true,
+            listening_since: now,
             reconciles: 0,
             log: Vec::new(),
             members,
@@ -161,6 +163,7 @@ impl Lab {
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
             ledger_ok: self.ledger_ok,
+            listening_since: self.listening_since,
         }
     }
 

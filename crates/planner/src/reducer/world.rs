@@ -21,7 +21,8 @@ pub const RENEW_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// A heartbeat counts for so long; it is also the tolerance for clocks that are ahead.
 pub const FRESH: SignedDuration = SignedDuration::from_mins(5);
 /// A cluster of an opened wave counts against the unreachable budget after so long a silence: three times
-/// [`FRESH`], so that a hub that was away for a few minutes does not take its whole fleet for lost.
+/// [`FRESH`]. It is counted from when the hub began to listen, so that one that was away does not take its whole
+/// fleet for lost.
 pub const LOST_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Everything that a plan depends on.
@@ -55,6 +56,8 @@ pub struct World<'a> {
     pub health: BTreeMap<ClusterName, HealthReport>,
     /// Whether audit-log confirms the ledger.
     pub ledger_ok: bool,
+    /// Since when whoever plans has been hearing agents without a break: no silence is older.
+    pub listening_since: Timestamp,
 }
 
 /// What a cluster runs.
@@ -226,10 +229,12 @@ impl World<'_> {
     }
 
     /// Whether the agent was silent for so long that its cluster counts as lost, in a wave that was opened
-    /// then. Not judged while the ledger is not sure: then it may be the hub that hears nothing.
+    /// then. What nobody listened to is not held against it, and nothing is judged while the ledger is
+    /// not sure: then it may be the hub that hears nothing.
     pub(super) fn lost(&self, cluster: &ClusterName, opened: Timestamp) -> bool {
         let sent = self.heartbeats.get(cluster).map(|heartbeat| heartbeat.sent);
-        let heard = sent.map_or(opened, |sent| sent.max(opened));
+        let listened = opened.max(self.listening_since);
+        let heard = sent.map_or(listened, |sent| sent.max(listened));
         self.ledger_ok && self.now.duration_since(heard) >= LOST_AFTER
     }
 

@@ -139,7 +139,11 @@ async fn again_on_request(stage: &Stage, hub: &Hub, failed: Option<&Published>) 
         mended == *failed || mended.key() == failed.key(),
         "another release"
     );
-    let answer = hub.reverify(&name(failed)).await?;
+    // Until the release has rested from its last attempt, the hub refuses and stores nothing.
+    let answer = within(PATIENCE, "another attempt", async || {
+        Ok(Some(hub.reverify(&name(failed)).await?))
+    })
+    .await?;
     let summary = answer.summary.context("a summary")?;
     ensure!(
         answer.attempt == 2 && answer.sequence > 0,

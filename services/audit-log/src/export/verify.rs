@@ -7,6 +7,9 @@
 //! payload is signed by whoever may speak under its subject; (6) each blob has its digest, and none that a
 //! signed statement names is missing; (7) every other file is, byte for byte, what follows from these, and there
 //! is no file besides; (8) the tree continues each older checkpoint.
+//!
+//! Of a part this shows that each leaf is in the tree, not that each leaf is in the part: by what leaves were chosen
+//! is the word of whoever made the folder, which nobody signs.
 
 mod contents;
 mod fault;

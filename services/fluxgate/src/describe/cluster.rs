@@ -84,10 +84,8 @@ fn heartbeat(page: &mut Page, cluster: &Cluster, look: Look) {
             );
             if !heartbeat.alarm_reason.is_empty() {
                 let (reason, detail) = (&heartbeat.alarm_reason, &heartbeat.alarm_detail);
-                page.field(
-                    "Alarm",
-                    &format!("{reason}: an assignment was not genuine: {detail}"),
-                );
+                let what = words::alarm("an assignment was not genuine", reason, detail);
+                page.field("Alarm", &format!("{reason}: {what}"));
             }
         }
         None => page.field("Heartbeat", "- (the agent has never been heard)"),

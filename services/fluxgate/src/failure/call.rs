@@ -35,6 +35,9 @@ pub(super) fn trace_id(status: &Status) -> Option<String> {
 
 /// What to run or change next.
 pub(super) fn next(status: &Status) -> Option<String> {
+    if let Some(wait) = rest(status) {
+        return Some(format!("ask again in {wait} s"));
+    }
     let info = status.get_details_error_info();
     let resource = info.as_ref().and_then(|info| info.metadata.get("resource"));
     match (status.code(), resource) {
@@ -57,6 +60,13 @@ pub(super) fn next(status: &Status) -> Option<String> {
         _ => "look at `fluxgate check`, then try again",
     };
     Some(known.unwrap_or(general).to_owned())
+}
+
+/// After how many seconds what does not fit now may be asked again, where the server says so.
+fn rest(status: &Status) -> Option<u64> {
+    let wait = status.get_details_retry_info()?.retry_delay?;
+    (status.code() == Code::FailedPrecondition)
+        .then(|| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)))
 }
 
 /// How to see what there is in place of what there is not.

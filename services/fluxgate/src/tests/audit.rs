@@ -295,6 +295,7 @@ async fn an_export_verifies_without_the_server() {
     ] {
         assert!(ran.stdout.contains(text), "{text}: {}", ran.stdout);
     }
+    assert!(!ran.stdout.contains("left out"), "all are there: {}", ran.stdout);
     assert_eq!((ran.exit, ran.stderr.as_str()), (0, ""));
     let json = ledger.verify(&dir, "-o json").await;
     let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
@@ -309,6 +310,8 @@ async fn a_part_is_exported_with_what_is_needed_to_judge_it() {
     assert_eq!(ran.exit, 0, "{}", ran.stdout);
     let text = "✔ leaves: 2 are there, chosen by release releases/flux/v2.9.5, each in this tree";
     assert!(ran.stdout.contains(text), "{}", ran.stdout);
+    let doubt = "⚠ part: leaves may have been left out";
+    assert!(ran.stdout.contains(doubt), "{}", ran.stdout);
     assert!(Path::new(&dir).join("proofs/2").exists());
     let since = ledger.export("since", "--since 30m").await;
     let ran = ledger.verify(&since, "").await;

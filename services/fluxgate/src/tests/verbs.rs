@@ -160,6 +160,19 @@ async fn a_release_that_can_not_be_verified_again_says_why() {
         "reverify_registry_away",
         transcript(away, &["reconcile releases/v2.9.4"]).await
     );
+    let why = "verifying flux/v2.9.4 again: attempt 1 was stored less than 60 s ago";
+    let early = hub::grpc::precondition("releases/flux/v2.9.4", why);
+    let young = Hub {
+        error: Some(runtime::grpc::retry_after(
+            &early,
+            std::time::Duration::from_millis(41_200),
+        )),
+        ..Hub::full()
+    };
+    let ran = run(&young.start().await, "reconcile releases/v2.9.4").await;
+    assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ask again in 42 s"), "{}", ran.stderr);
 }
 
 #[tokio::test]

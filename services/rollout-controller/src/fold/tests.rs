@@ -242,6 +242,7 @@ fn what_a_cluster_was_asked_that_left_the_fleet_is_taken_back() {
         health: BTreeMap::new(),
         heartbeats: BTreeMap::new(),
         ledger: hub::LedgerState::Confirmed,
+        listening_since: NOW,
         now: NOW,
     };
     let plan = planner::plan(&known.world(&strategy));

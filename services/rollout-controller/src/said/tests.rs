@@ -278,6 +278,25 @@ async fn a_stop_is_not_answered_before_it_is_applied() {
     assert!(answered.stop.unwrap().set.unwrap().active);
 }
 
+#[tokio::test]
+async fn nothing_is_applied_while_an_agents_assignment_is_not_written() {
+    let stand = Stand::new();
+    let replica = stand.idle().await;
+    let applied = || *replica.controller.applied.0.borrow();
+    replica.assign("c1").await;
+    replica.assign("m1").await;
+    stand.assignments.refuse_writes_of(Some("c1"));
+    replica.controller.look().await;
+    assert_eq!(applied(), 0);
+    // It holds up no other.
+    let lies = async |cluster| replica.hub.assignments.get(cluster).await.unwrap().is_some();
+    assert!(!lies("c1").await && lies("m1").await);
+    stand.assignments.refuse_writes_of(None);
+    replica.controller.look().await;
+    assert!(lies("c1").await);
+    assert_eq!(applied(), stand.stored().await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_not_applied_in_time_is_not_taken_for_applied() {
     let applied = Applied::default();

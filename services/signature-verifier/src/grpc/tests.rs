@@ -1,4 +1,8 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
 use testkit::factory::Flavour;
+use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::fixture::{NOW, Shop};
@@ -60,6 +64,41 @@ async fn an_attempt_is_answered_when_its_summary_is_stored() {
     assert_eq!((summary.checks.len(), summary.request_id.as_str()), (8, ID));
     assert_eq!(answer.sequence, shop.world.log.events().len() as u64);
     assert_eq!(ask().await, answer);
+}
+
+/// Each attempt stays in the log for good: a new id alone does not open one.
+#[tokio::test]
+async fn a_release_rests_between_two_attempts_and_who_asks_is_told_for_how_long() {
+    let (shop, api) = shop().await;
+    shop.world.log.set_time(Timestamp::now());
+    let ask = async |id, dry_run| api.reverify_release(request("v2.9.4", id, dry_run)).await;
+    let first = ask(ID, false).await.unwrap().into_inner();
+    let said = shop.world.log.events().len();
+    let other = "5a1e3c1c-0000-4000-8000-000000000002";
+    for dry_run in [false, true] {
+        let status = ask(other, dry_run).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!(info.reason, Reason::PreconditionFailed.code());
+        assert!(
+            info.metadata["resource"].starts_with("releases/flux/v2.9.4"),
+            "{info:?}"
+        );
+        let wait = details.retry_info().and_then(|info| info.retry_delay).unwrap();
+        assert!(
+            wait > Duration::ZERO && wait <= Duration::from_secs(60),
+            "{wait:?}"
+        );
+        assert!(
+            status
+                .message()
+                .contains("attempt 1 was stored less than 60 s ago"),
+            "{status}"
+        );
+    }
+    assert_eq!(shop.world.log.events().len(), said);
+    assert_eq!(ask(ID, false).await.unwrap().into_inner(), first);
 }
 
 #[tokio::test]

@@ -252,6 +252,26 @@ fn a_silence_of_less_than_fifteen_minutes_counts_against_no_budget() {
 }
 
 #[test]
+fn silence_is_counted_from_when_the_hub_began_to_listen() {
+    let mut lab = lab(0, None);
+    lab.snapshot().unreachable_budget = Some(0);
+    // The controller alone was away: audit-log went on confirming.
+    lab.pass(hours(1));
+    lab.listening_since = lab.now;
+    assert_eq!(lab.settle(), []);
+    all_but(&mut lab, &["m1"]);
+    lab.pass(LOST_AFTER - SignedDuration::from_secs(1));
+    all_but(&mut lab, &["m1"]);
+    assert_eq!(lab.settle(), []);
+    lab.pass(SignedDuration::from_secs(1));
+    assert_eq!(words(&lab.settle())[0], "finish HALTED");
+    assert!(
+        lab.end_detail()
+            .starts_with("CLUSTER_UNREACHABLE: m1 in wave main; silent: 1")
+    );
+}
+
+#[test]
 fn silence_is_not_judged_while_the_ledger_is_not_sure() {
     let mut lab = lab(0, None);
     lab.snapshot().unreachable_budget = Some(0);

@@ -186,6 +186,40 @@ fn a_task_that_was_begun_before_its_stop_arrived_still_counts() {
 }
 
 #[test]
+fn a_stop_that_crosses_an_acceptance_leaves_the_task_in_work_and_its_result_counts() {
+    for answer in [ReportKind::Refused(Reason::Stopped), ReportKind::Accepted] {
+        for scope in ["cluster/c1", "fleet"] {
+            let mut lab = Lab::running();
+            lab.stop(scope, true);
+            assert_eq!(words(&lab.settle()), ["stop c1 STOPPED"], "{scope}");
+            lab.report_about("c1", Epoch(1), ReportKind::Accepted);
+            lab.report_about("c1", Epoch(2), answer.clone());
+            assert_eq!(lab.in_work(), ["c1"], "{scope}");
+            assert_eq!(lab.settle(), [], "c1 keeps its place");
+            lab.stop(scope, false);
+            assert_eq!(lab.settle(), [], "it is not asked for what it is doing");
+            assert_eq!(lab.in_work(), ["c1"], "{scope}");
+            // Its agent knows the first epoch alone.
+            lab.report_about("c1", Epoch(1), ReportKind::Finished(Health::Healthy));
+            assert_eq!(words(&lab.settle()), ["Enforce c2"], "{scope}");
+        }
+    }
+}
+
+#[test]
+fn an_acceptance_that_is_heard_after_the_answer_to_its_stop_counts() {
+    let mut lab = Lab::running();
+    lab.stop("cluster/c1", true);
+    lab.settle();
+    lab.report_about("c1", Epoch(2), ReportKind::Refused(Reason::Stopped));
+    assert_eq!(lab.in_work(), Vec::<&str>::new());
+    lab.report_about("c1", Epoch(1), ReportKind::Accepted);
+    assert_eq!(lab.in_work(), ["c1"]);
+    lab.report_about("c1", Epoch(1), ReportKind::Finished(Health::Unhealthy));
+    assert_eq!(words(&lab.settle())[0], "finish HALTED");
+}
+
+#[test]
 fn an_agent_that_may_not_write_is_waited_for_and_does_not_halt() {
     for kind in [ReportKind::Refused(Reason::ModeObserve), ReportKind::WouldUpgrade] {
         let mut lab = Lab::running();

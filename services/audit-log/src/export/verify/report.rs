@@ -16,7 +16,7 @@ pub struct Report {
     pub root_hash: String,
     /// Whether all of them are there.
     pub complete: bool,
-    /// What they were chosen by, where not.
+    /// What they were chosen by, where not: nobody signs this, and leaves may have been left out.
     pub chosen_by: String,
     /// Leaves that are there.
     pub leaves: u64,

@@ -86,6 +86,11 @@ fn lines(report: &Report) -> Vec<(Sign, String)> {
 
 fn trust_lines(report: &Report) -> Vec<(Sign, String)> {
     let mut lines = Vec::new();
+    if !report.complete {
+        let text = "part: leaves may have been left out, also some that it was chosen by; nobody signs the choice, \
+                    and only a whole export shows that nothing is missing";
+        lines.push((Sign::Warning, text.to_owned()));
+    }
     let key = report.root_key.clone().unwrap_or_default();
     let (version, demo) = report.bundle.unwrap_or_default();
     let bundle = format!("trust bundle {version} is signed by the root key {key}");

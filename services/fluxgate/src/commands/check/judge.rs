@@ -7,7 +7,7 @@ use wire::common::v1::Health;
 use wire::fleet::v1::Cluster;
 
 use super::Line;
-use crate::words::{PATIENCE, at, span};
+use crate::words::{self, PATIENCE, at, span};
 
 /// The ledger: sound, and said so a short time ago.
 pub(super) fn ledger(status: &LedgerStatus, now: Timestamp) -> Line {
@@ -71,17 +71,16 @@ pub(super) fn cluster(cluster: &Cluster, now: Timestamp) -> Vec<Line> {
     lines
 }
 
-/// An assignment that was not genuine: somebody wrote to the bus who should not be able to.
+/// An assignment that was not genuine: somebody wrote to the bus who should not be able to. Or what keeps the agent
+/// from beginning.
 fn alarm(cluster: &Cluster) -> Option<Line> {
     let heartbeat = cluster
         .heartbeat
         .as_ref()
         .filter(|heartbeat| !heartbeat.alarm_reason.is_empty())?;
     let reason = heartbeat.alarm_reason.parse().unwrap_or(Reason::StatementInvalid);
-    let message = format!(
-        "its agent was given an assignment that is not genuine: {}",
-        heartbeat.alarm_detail
-    );
+    let forged = "its agent was given an assignment that is not genuine";
+    let message = words::alarm(forged, &heartbeat.alarm_reason, &heartbeat.alarm_detail);
     Some(Line::failed(cluster.name.as_str(), reason, message))
 }
 

@@ -274,15 +274,15 @@ pub struct Heartbeat {
     pub health: Health,
     /// Health observations made since the task was applied: how often it was judged.
     pub observations: u64,
-    /// The last assignment that was refused without being a genuine one of this cluster: somebody else
-    /// writes under the controller's names. It can't stand on the log under an epoch.
+    /// The last assignment that does not count and can't be refused on the log under its epoch: forged, older
+    /// than what was seen, or one that can't be used while the task before it goes on.
     /// Or what keeps the agent from its work, after some tries.
     pub alarm: Option<Alarm>,
     /// Reconciliations by Flux that were seen since the task was applied, as far as Flux reports them.
     pub reconciles: u64,
 }
 
-/// An assignment that was not genuine.
+/// An assignment that does not count, or what keeps an agent from its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
     /// Which check failed.

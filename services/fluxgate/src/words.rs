@@ -26,7 +26,7 @@ pub(crate) fn outcome(number: i32) -> String {
     without_prefix(known.as_str_name(), "OUTCOME_")
 }
 
-/// What an agent's alarm says: an assignment that was not genuine, or what keeps the agent itself from beginning.
+/// What an agent's alarm says: an assignment that does not count (forged, old, or a renewal that can't be used), or what keeps the agent itself from beginning.
 pub(crate) fn alarm(forged: &str, reason: &str, detail: &str) -> String {
     let trouble = [
         Reason::HealthUnknown,

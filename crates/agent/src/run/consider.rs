@@ -43,8 +43,8 @@ impl Agent {
         }
     }
 
-    /// A refusal is reported under its epoch only where the assignment is a genuine one of this cluster;
-    /// anything else is somebody else's writing, and stands in the heartbeat.
+    /// A refusal is reported under its epoch only where the assignment is a genuine one of this cluster and nothing
+    /// that it speaks of goes on ([`is_answer`]); anything else stands in the heartbeat.
     fn refuse(&mut self, dossier: Digest, refusal: Refusal) {
         let Refusal {
             genuine,
@@ -57,7 +57,7 @@ impl Agent {
             Some((_, digest)) if seen(digest) && self.memory.answered => {
                 self.state.handled = Some(dossier);
             }
-            Some((epoch, digest)) if reason != Reason::EpochOld => {
+            Some((epoch, digest)) if is_answer(reason, self.is_open()) => {
                 if self.keep(self.memory.having_seen(epoch, digest, 0)) {
                     self.report_on((epoch, digest), ReportKind::Refused(reason), detail, "");
                     self.state.answering = Some(digest);
@@ -229,5 +229,37 @@ impl Agent {
         self.state.task = Some(Current::new(task, order.clone(), plan.target));
         self.carry_on().await;
         Ok(true)
+    }
+}
+
+/// Whether a refusal of a genuine assignment is said under its epoch. One of an older assignment is not: that one has
+/// had its word. While a task is open only a stop is answered: the hub would take any other refusal, as of a renewal,
+/// for the end of a task that goes on, and give its place to another cluster.
+const fn is_answer(reason: Reason, open: bool) -> bool {
+    match reason {
+        Reason::EpochOld => false,
+        Reason::Stopped => true,
+        _ => !open,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_while_a_task_goes_on_is_no_end_of_it() {
+        for renewal in [
+            Reason::AssignmentExpired,
+            Reason::DecisionExpired,
+            Reason::StatementMissing,
+        ] {
+            assert!(
+                is_answer(renewal, false) && !is_answer(renewal, true),
+                "{renewal}"
+            );
+        }
+        assert!(is_answer(Reason::Stopped, true), "a stop is acknowledged");
+        assert!(!is_answer(Reason::EpochOld, false), "it has had its word");
     }
 }

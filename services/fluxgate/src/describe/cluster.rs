@@ -84,7 +84,7 @@ fn heartbeat(page: &mut Page, cluster: &Cluster, look: Look) {
             );
             if !heartbeat.alarm_reason.is_empty() {
                 let (reason, detail) = (&heartbeat.alarm_reason, &heartbeat.alarm_detail);
-                let what = words::alarm("an assignment was not genuine", reason, detail);
+                let what = words::alarm("an assignment does not count", reason, detail);
                 page.field("Alarm", &format!("{reason}: {what}"));
             }
         }

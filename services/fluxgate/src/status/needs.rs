@@ -125,7 +125,7 @@ fn ledger(seen: &Seen, look: Look) -> Option<Need> {
 fn alarm(cluster: &Cluster) -> Option<Need> {
     let heartbeat = cluster.heartbeat.as_ref()?;
     let reason = heartbeat.alarm_reason.as_str();
-    let detail = words::alarm("an assignment was not genuine", reason, &heartbeat.alarm_detail);
+    let detail = words::alarm("an assignment does not count", reason, &heartbeat.alarm_detail);
     (!reason.is_empty()).then(|| {
         Need::new(
             Urgency::Failed,

@@ -71,7 +71,7 @@ pub(super) fn cluster(cluster: &Cluster, now: Timestamp) -> Vec<Line> {
     lines
 }
 
-/// An assignment that was not genuine: somebody wrote to the bus who should not be able to. Or what keeps the agent
+/// An assignment that does not count: perhaps somebody wrote to the bus who should not be able to. Or what keeps the agent
 /// from beginning.
 fn alarm(cluster: &Cluster) -> Option<Line> {
     let heartbeat = cluster
@@ -79,7 +79,7 @@ fn alarm(cluster: &Cluster) -> Option<Line> {
         .as_ref()
         .filter(|heartbeat| !heartbeat.alarm_reason.is_empty())?;
     let reason = heartbeat.alarm_reason.parse().unwrap_or(Reason::StatementInvalid);
-    let forged = "its agent was given an assignment that is not genuine";
+    let forged = "its agent was given an assignment that does not count";
     let message = words::alarm(forged, &heartbeat.alarm_reason, &heartbeat.alarm_detail);
     Some(Line::failed(cluster.name.as_str(), reason, message))
 }

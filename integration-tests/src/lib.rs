@@ -7,3 +7,4 @@ pub mod lab;
 pub mod outsider;
 pub mod peers;
 pub mod stage;
+pub mod terminal;

@@ -1,11 +1,11 @@
 //! `just bench`: measures on real parts, and prints tables.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 use integration_tests::bench::{Bench, run};
 use integration_tests::lab::{Lab, tether};
+use integration_tests::terminal::{self, write};
 
 /// Measures fluxgate on real parts of this machine. Nothing passes or fails by a time.
 #[derive(Debug, Parser)]
@@ -30,27 +30,10 @@ fn bench(text: &str) -> Result<Bench, String> {
         .ok_or_else(|| format!("benches are {}", known()))
 }
 
-fn write(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _written = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
 fn main() -> ExitCode {
     tether::run_if_asked();
     let arguments = Arguments::parse();
-    let executor = match tokio::runtime::Runtime::new() {
-        Ok(executor) => executor,
-        Err(error) => {
-            write(&format!("the benches can't start threads: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    executor.block_on(async {
-        tokio::select! {
-            code = all(&arguments) => code,
-            _ = tokio::signal::ctrl_c() => ExitCode::from(130),
-        }
-    })
+    terminal::run(all(&arguments))
 }
 
 async fn all(arguments: &Arguments) -> ExitCode {

@@ -1,12 +1,13 @@
 //! `./justw demo`: plays the scenes. Exit code 0 only when each ended as it should.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use integration_tests::demo::{Played, Scene, Teller, play};
 use integration_tests::lab::{Lab, tether};
+use integration_tests::terminal::{self, write};
 
 /// A Flux release goes from a registry to three upgraded clusters, signed at every step, on real parts.
 #[derive(Debug, Parser)]
@@ -31,31 +32,10 @@ fn scene(text: &str) -> Result<Scene, String> {
         .ok_or_else(|| format!("scenes are {}", known()))
 }
 
-fn write(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // A reader that has gone away must not end the demo half-way: it still has to tidy up.
-    let _written = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
 fn main() -> ExitCode {
     tether::run_if_asked();
     let arguments = Arguments::parse();
-    let executor = match tokio::runtime::Runtime::new() {
-        Ok(executor) => executor,
-        Err(error) => {
-            write(&format!("the demo can't start threads: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    executor.block_on(async {
-        tokio::select! {
-            code = run(&arguments) => code,
-            _ = tokio::signal::ctrl_c() => {
-                write("interrupted; everything that was started is ended");
-                ExitCode::from(130)
-            }
-        }
-    })
+    terminal::run(run(&arguments))
 }
 
 async fn run(arguments: &Arguments) -> ExitCode {

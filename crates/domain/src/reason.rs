@@ -425,7 +425,7 @@ const TABLE: &[Entry] = &[
         meaning: "The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.",
         next_step: "Look at `fluxgate check`, then try again." },
     Entry { reason: Reason::PreconditionFailed, code: "PRECONDITION_FAILED",
-        meaning: "The request does not fit what is there now: no stop to lift, no halted rollout to try again. Nothing was done.",
+        meaning: "The request does not fit what is there now: no stop to lift, no halted rollout to try again, a release that was verified a moment ago. Nothing was done.",
         next_step: "Look at what is there: `fluxgate get rollouts`, `fluxgate get stops`, `fluxgate get releases`; where the error says when, ask again then." },
     Entry { reason: Reason::WatchExpired, code: "WATCH_EXPIRED",
         meaning: "A watch can't be gone on with from this token: it is of another event log or of another watch.",

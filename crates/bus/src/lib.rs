@@ -35,5 +35,5 @@ pub use journal::{Journal, Turn, Written};
 pub use judge::{Invalid, Judge, Schema};
 pub use log::{Appended, EventLog, Expect, LogError, Stored};
 pub use subject::{Area, Rule, Series, Subject, rule};
-pub use view::{Fact, View, ViewError};
+pub use view::{Fact, Newest, View, ViewError};
 pub use worker::{Handler, Outcome, Worker};

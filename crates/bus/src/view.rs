@@ -22,8 +22,10 @@ use crate::subject::{Area, Series, Subject};
 
 mod fold;
 mod follow;
+mod newest;
 mod store;
 
+pub use newest::Newest;
 use store::Store;
 
 /// A valid event.
@@ -265,6 +267,16 @@ impl View {
     /// As [`Self::get`].
     pub async fn after(&self, sequence: u64, limit: u32) -> Result<Vec<Fact>, ViewError> {
         self.inner.store.after(sequence, limit).await
+    }
+
+    /// Which making of the view this is. Where everything is judged from the beginning, for another stream or under
+    /// another bundle, it is another one, and what was read before may not be there any more. What is read between
+    /// two equal answers is of that making.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn making(&self) -> Result<u64, ViewError> {
+        self.inner.store.making().await
     }
 
     /// Why the newest invalid event of a subject does not count.

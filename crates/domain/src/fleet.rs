@@ -203,7 +203,11 @@ impl Baseline {
     #[must_use]
     pub fn describes(&self, facts: &ClusterFacts) -> bool {
         self.images.len() == facts.components.len()
-            && self.crds == facts.crd_set()
+            && self.crds.len() == facts.crds.len()
+            && self
+                .crds
+                .iter()
+                .all(|(name, crd)| facts.crds.get(name).is_some_and(|found| found.crd == *crd))
             && facts.components.iter().all(|(component, found)| {
                 !found.image_ids.is_empty()
                     && self

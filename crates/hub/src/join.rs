@@ -17,7 +17,8 @@ use crate::config::{HubConfig, TrustConfig};
 use crate::ledger::{self, LedgerState};
 use crate::process::Host;
 
-/// A change is waited out for this long, so that a burst is one run.
+/// A change is waited out for as long as the run before took, at most this long: a burst is few runs, and what is
+/// quickly done is soon done.
 const SETTLE: Duration = Duration::from_millis(20);
 
 /// How long a start waits for a trust bundle on the bus.
@@ -226,10 +227,12 @@ impl Hub {
         let mut changes = self.view.changed();
         loop {
             changes.mark_unchanged();
+            let begun = tokio::time::Instant::now();
             run().await;
+            let settle = begun.elapsed().min(SETTLE);
             tokio::select! {
                 () = self.shutdown.requested() => return,
-                changed = changes.changed() => if changed.is_ok() { tokio::time::sleep(SETTLE).await },
+                changed = changes.changed() => if changed.is_ok() { tokio::time::sleep(settle).await },
                 () = tokio::time::sleep(period) => {}
             }
         }

@@ -33,8 +33,8 @@ pub use gates::{GateLine, Gates, gates};
 pub use steps::{AssignDraft, Plan, Scope, Step, StopDraft, Wait};
 pub use task::{AssignmentView, Reports, ResultKind, TaskResult};
 pub use world::{
-    ASSIGNMENT_LIFETIME, DecisionView, FRESH, FactsView, LOST_AFTER, Modes, PreviousRollout, RENEW_WITHIN,
-    RolloutView, World,
+    ASSIGNMENT_LIFETIME, DecisionView, FRESH, FactsView, LOST_AFTER, Modes, Opened, PreviousRollout,
+    RENEW_WITHIN, RolloutView, World,
 };
 
 /// What to do next.

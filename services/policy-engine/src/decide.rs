@@ -7,7 +7,7 @@ use bus::{Fact, Turn, ViewError, subject};
 use domain::assignment::StatementRef;
 use domain::decision::PolicyId;
 use domain::trace::TraceId;
-use domain::{Decision, Digest, Evidence, Outcome};
+use domain::{Decision, Digest, Evidence, Outcome, ReleaseKey};
 use hub::{HubError, LedgerState};
 use jiff::{SignedDuration, Timestamp};
 use policy::evaluate::{ALLOW_LIFETIME, Ledger};
@@ -17,8 +17,8 @@ use tracing::Instrument as _;
 use wire::policy::v1;
 
 use crate::Engine;
-use crate::gather::{InUse, Release};
-use crate::texts::{InForce, TextError};
+use crate::gather::{Found, InUse, Release};
+use crate::texts::InForce;
 
 /// An ALLOW is renewed when less than this is left of it.
 const RENEW_WITHIN: SignedDuration = SignedDuration::from_hours(12);
@@ -28,8 +28,6 @@ const RENEW_WITHIN: SignedDuration = SignedDuration::from_hours(12);
 pub(crate) enum DecideError {
     #[error("reading the view")]
     View(#[from] ViewError),
-    #[error("reading the policies")]
-    Texts(#[from] TextError),
     #[error("asking whether the ledger confirms")]
     Ledger(#[source] HubError),
     #[error("reading back the inputs of a decision")]
@@ -37,17 +35,18 @@ pub(crate) enum DecideError {
     #[error(
         "the stored inputs about {0} give another answer than the evaluation: a defect, nothing is decided"
     )]
-    Unfaithful(domain::ReleaseKey),
+    Unfaithful(ReleaseKey),
     #[error("storing the inputs of a decision about {0}")]
-    Blob(domain::ReleaseKey, #[source] BlobError),
+    Blob(ReleaseKey, #[source] BlobError),
     #[error("publishing a decision about {0}")]
-    Journal(domain::ReleaseKey, #[source] JournalError),
+    Journal(ReleaseKey, #[source] JournalError),
 }
 
 /// What one decision is about.
 struct Case<'a> {
     policy: &'a InForce,
     release: &'a Release,
+    tag_moved: bool,
     baseline: &'a InUse,
     ledger: &'a Ledger,
     verified: &'a [Verified],
@@ -71,31 +70,27 @@ impl Engine {
     pub(crate) async fn decide_all(&self) -> Result<(), DecideError> {
         // Before anything is read: what is folded later may be among the inputs or not.
         let as_of = self.hub.view.cursor();
-        let (policies, releases, baselines) = (
-            self.in_force().await?,
-            self.releases().await?,
-            self.in_use().await?,
-        );
+        let (policies, baselines) = (self.in_force().await?, self.in_use().await?);
+        // Where a release runs already, or something newer does, there is nothing to decide.
+        let is_above = |release: &ReleaseKey| baselines.values().any(|baseline| baseline.is_below(release));
+        let releases = self.releases(is_above).await?;
         let ledger = match self.hub.ledger().await.map_err(DecideError::Ledger)? {
             LedgerState::Confirmed => Ledger::Confirmed,
             LedgerState::Unconfirmed(why) => Ledger::Unconfirmed { why },
         };
-        for release in &releases {
-            // Where the release runs already, or something newer does, there is nothing to decide.
-            let below: Vec<_> = baselines
+        for Found { release, tag_moved } in &releases {
+            let below = baselines
                 .values()
-                .filter(|baseline| baseline.is_below(&release.key))
-                .collect();
-            if below.is_empty() {
-                continue;
-            }
+                .filter(|baseline| baseline.is_below(&release.key));
+            let below: Vec<_> = below.collect();
             let contents = release.contents.as_ref().map(|(_, contents)| contents);
             let verified = self.verify(&release.key, contents, &release.evidence, self.hub.clock.now());
-            for policy in policies.values() {
+            for policy in &policies {
                 for baseline in &below {
                     let case = Case {
                         policy,
                         release,
+                        tag_moved: *tag_moved,
                         baseline,
                         ledger: &ledger,
                         verified: &verified,
@@ -259,7 +254,7 @@ impl Case<'_> {
             evidence: &evidence,
             baseline: &self.baseline.baseline,
             ledger: self.ledger,
-            tag_moved: self.release.tag_moved,
+            tag_moved: self.tag_moved,
             now,
         })
     }
@@ -279,7 +274,7 @@ impl Case<'_> {
             text: self.policy.text.clone(),
             sequence: self.policy.sequence,
             release: release.key.clone(),
-            tag_moved: release.tag_moved,
+            tag_moved: self.tag_moved,
             summary: Some(Named {
                 statement: release.summary.0.clone(),
                 value: release.summary.1.clone(),

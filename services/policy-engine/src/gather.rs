@@ -1,27 +1,32 @@
 //! What is known about releases and baselines, from the view alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bus::{Area, Fact, ViewError, subject};
+use bus::{ViewError, subject};
 use domain::assignment::StatementRef;
-use domain::{
-    Baseline, BaselineKey, ClusterFacts, ClusterMember, Digest, Evidence, ReleaseContents, ReleaseKey,
-    RoleSummary,
-};
+use domain::{Baseline, BaselineKey, Digest, Evidence, ReleaseContents, ReleaseKey, RoleSummary, Version};
 use wire::verification::v1;
 
 use crate::Engine;
+use crate::statements::{Summary, reference};
 
 /// A release with what the verifier says about it.
 #[derive(Debug, Clone)]
 pub(crate) struct Release {
     pub(crate) key: ReleaseKey,
-    /// The version was seen before with another digest.
-    pub(crate) tag_moved: bool,
     pub(crate) summary: (StatementRef, RoleSummary),
     pub(crate) contents: Option<(StatementRef, ReleaseContents)>,
     /// The evidence that the summary names, each with its place and the digest of its envelope.
     pub(crate) evidence: Vec<(StatementRef, Evidence)>,
+}
+
+/// A release that was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) release: Arc<Release>,
+    /// The version was seen before with another digest.
+    pub(crate) tag_moved: bool,
 }
 
 /// A baseline that some member of the fleet runs.
@@ -41,46 +46,86 @@ impl InUse {
     }
 }
 
-fn reference(fact: &Fact) -> StatementRef {
-    StatementRef {
-        subject: fact.subject.to_string(),
-        digest: fact.digest(),
+/// What was gathered about releases at the look before. A summary names everything by digest, so what was gathered
+/// whole stays what it is, until the view is made anew.
+#[derive(Debug, Default)]
+pub(crate) struct Cache(Mutex<Gathered>);
+
+#[derive(Debug, Default)]
+struct Gathered {
+    /// Of the view.
+    making: u64,
+    /// By the digest of the summary.
+    releases: BTreeMap<Digest, Arc<Release>>,
+}
+
+impl Cache {
+    /// Takes out what is known of this making.
+    fn take(&self, making: u64) -> Gathered {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut *held) {
+            known if known.making == making => known,
+            _older => Gathered {
+                making,
+                releases: BTreeMap::new(),
+            },
+        }
+    }
+
+    fn put(&self, gathered: Gathered) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = gathered;
     }
 }
 
 impl Engine {
-    /// Releases that have a summary. Completeness is judged by contents, never by the hint.
-    pub(crate) async fn releases(&self) -> Result<Vec<Release>, ViewError> {
-        let mut releases: Vec<Release> = Vec::new();
-        let mut hints = self.hub.view.list(Area::Release, "discovered").await?;
-        hints.sort_by_key(|fact| fact.sequence);
-        let mut seen: BTreeMap<domain::Version, Digest> = BTreeMap::new();
-        for hint in hints {
-            let found =
-                wire::decode::<wire::release::v1::ReleaseDiscovered, wire::Discovered>(&hint.statement);
-            let Ok(wire::Discovered { release, .. }) = found else {
+    /// Releases that have a summary and are wanted. Completeness is judged by contents, never by the hint.
+    pub(crate) async fn releases(
+        &self,
+        wanted: impl Fn(&ReleaseKey) -> bool,
+    ) -> Result<Vec<Found>, ViewError> {
+        let view = &self.hub.view;
+        let discovered = self.statements.discovered.of(view).await?;
+        let summaries = self.statements.summaries.of(view).await?;
+        let of_release: BTreeMap<&ReleaseKey, &Summary> = summaries
+            .iter()
+            .map(|stated| (&stated.summary.release, stated.as_ref()))
+            .collect();
+        let Gathered {
+            making,
+            releases: mut known,
+        } = self.gathered.take(view.making().await?);
+        let mut whole = BTreeMap::new();
+        let mut seen: BTreeMap<&Version, Digest> = BTreeMap::new();
+        let mut releases = Vec::new();
+        for key in discovered.iter() {
+            let first = *seen.entry(&key.version).or_insert(key.manifests);
+            let Some(stated) = of_release.get(key.as_ref()).filter(|_| wanted(key)) else {
                 continue;
             };
-            let first = *seen.entry(release.version.clone()).or_insert(release.manifests);
-            let tag_moved = first != release.manifests;
-            if let Some(release) = self.release(release, tag_moved).await? {
-                releases.push(release);
+            let digest = stated.statement.digest;
+            let (release, is_whole) = match known.remove(&digest) {
+                Some(release) => (release, true),
+                None => self.release(stated).await?,
+            };
+            if is_whole {
+                whole.insert(digest, Arc::clone(&release));
             }
+            let tag_moved = first != key.manifests;
+            releases.push(Found { release, tag_moved });
         }
+        self.gathered.put(Gathered {
+            making,
+            releases: whole,
+        });
         Ok(releases)
     }
 
-    async fn release(&self, key: ReleaseKey, tag_moved: bool) -> Result<Option<Release>, ViewError> {
-        let series = subject::verification_summary(&key, 1);
-        let Some(fact) = self.hub.view.latest(series.series()).await? else {
-            return Ok(None);
-        };
-        let Ok(summary) = wire::decode::<v1::RoleSummary, RoleSummary>(&fact.statement) else {
-            return Ok(None);
-        };
+    /// A release by its summary, and whether everything was there that the summary names.
+    async fn release(&self, stated: &Summary) -> Result<(Arc<Release>, bool), ViewError> {
+        let summary = &stated.summary;
         let contents = match summary.contents {
             None => None,
-            Some(digest) => self.contents(&key, summary.attempt, digest).await?,
+            Some(digest) => self.contents(summary, digest).await?,
         };
         let mut evidence = Vec::with_capacity(summary.checks.len());
         for line in &summary.checks {
@@ -94,22 +139,24 @@ impl Engine {
                 evidence.push((reference(&found), read));
             }
         }
-        Ok(Some(Release {
-            key,
-            tag_moved,
-            summary: (reference(&fact), summary),
+        let whole =
+            contents.is_some() == summary.contents.is_some() && evidence.len() == summary.checks.len();
+        let release = Release {
+            key: summary.release.clone(),
+            summary: (stated.statement.clone(), summary.clone()),
             contents,
             evidence,
-        }))
+        };
+        Ok((Arc::new(release), whole))
     }
 
     async fn contents(
         &self,
-        release: &ReleaseKey,
-        attempt: u64,
+        summary: &RoleSummary,
         digest: Digest,
     ) -> Result<Option<(StatementRef, ReleaseContents)>, ViewError> {
-        let name = subject::verification_contents(subject::Scope::Release(release), attempt);
+        let release = &summary.release;
+        let name = subject::verification_contents(subject::Scope::Release(release), summary.attempt);
         let Some(fact) = self.hub.view.get(&name).await? else {
             return Ok(None);
         };
@@ -122,35 +169,62 @@ impl Engine {
     }
 
     /// The baselines that members of the fleet run now.
-    pub(crate) async fn in_use(&self) -> Result<BTreeMap<BaselineKey, InUse>, ViewError> {
-        let contents = self.hub.view.list(Area::Verification, "contents").await?;
-        let known: Vec<InUse> = contents
-            .iter()
-            .filter_map(|fact| {
-                let baseline = wire::decode::<v1::BaselineContents, Baseline>(&fact.statement).ok()?;
-                Some(InUse {
-                    statement: reference(fact),
-                    baseline,
-                })
-            })
-            .collect();
+    pub(crate) async fn in_use(&self) -> Result<BTreeMap<BaselineKey, Arc<InUse>>, ViewError> {
+        let (statements, view) = (&self.statements, &self.hub.view);
+        let known = statements.baselines.of(view).await?;
+        let members = statements.members.of(view).await?;
+        let members = members.iter().filter(|member| !member.removed);
+        let members: BTreeSet<_> = members.map(|member| &member.cluster).collect();
         let mut in_use = BTreeMap::new();
-        for fact in self.hub.view.list(Area::Cluster, "member").await? {
-            let member = wire::decode::<wire::fleet::v1::ClusterMember, ClusterMember>(&fact.statement);
-            let Ok(member) = member else { continue };
-            if member.removed {
+        for facts in statements.facts.of(view).await?.iter() {
+            if !members.contains(&facts.cluster) {
                 continue;
             }
-            let series = subject::facts(&member.cluster, 1);
-            let Some(newest) = self.hub.view.latest(series.series()).await? else {
-                continue;
-            };
-            let facts = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&newest.statement);
-            let Ok(facts) = facts else { continue };
-            if let Some(found) = known.iter().find(|known| known.baseline.describes(&facts)) {
-                in_use.insert(found.baseline.key(), found.clone());
+            if let Some(found) = known.iter().find(|known| known.baseline.describes(facts)) {
+                in_use.insert(found.baseline.key(), Arc::clone(found));
             }
         }
         Ok(in_use)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release() -> Arc<Release> {
+        let key = ReleaseKey {
+            version: Version::new(2, 9, 4),
+            manifests: Digest::of(b"m"),
+        };
+        let statement = StatementRef {
+            subject: String::new(),
+            digest: Digest::of(b"summary"),
+        };
+        let summary = RoleSummary {
+            release: key.clone(),
+            attempt: 1,
+            contents: None,
+            checks: Vec::new(),
+        };
+        Arc::new(Release {
+            key,
+            summary: (statement, summary),
+            contents: None,
+            evidence: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn what_was_gathered_is_forgotten_where_the_view_was_made_anew() {
+        let cache = Cache::default();
+        let digest = Digest::of(b"summary");
+        let releases = BTreeMap::from([(digest, release())]);
+        cache.put(Gathered { making: 3, releases });
+        let kept = cache.take(3);
+        assert!(kept.releases.contains_key(&digest));
+        cache.put(kept);
+        let anew = cache.take(4);
+        assert_eq!((anew.making, anew.releases.len()), (4, 0));
     }
 }

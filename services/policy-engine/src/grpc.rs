@@ -142,11 +142,11 @@ impl PolicyService for Api {
         let request = request.into_inner();
         let in_force = self.0.in_force().await.map_err(|error| *unavailable(&error))?;
         let texts = in_force
-            .into_iter()
-            .map(|(name, found)| v1::PolicyText {
-                policy: name,
+            .iter()
+            .map(|found| v1::PolicyText {
+                policy: found.policy.id.name.clone(),
                 digest: Some(found.policy.id.digest.into()),
-                text: found.text,
+                text: found.text.clone(),
             })
             .collect();
         let paged = page(

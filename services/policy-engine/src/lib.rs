@@ -14,6 +14,7 @@ mod decide;
 mod gather;
 mod grpc;
 pub mod replay;
+mod statements;
 mod texts;
 mod verify;
 
@@ -64,6 +65,8 @@ pub struct Engine {
     files: Vec<wire::PolicyDocument>,
     begun: texts::Begun,
     verified: verify::Cache,
+    statements: statements::Statements,
+    gathered: gather::Cache,
 }
 
 /// Starts the service on a host.
@@ -111,6 +114,8 @@ impl Engine {
             files,
             begun: texts::Begun::default(),
             verified: verify::Cache::default(),
+            statements: statements::Statements::default(),
+            gathered: gather::Cache::default(),
         })
     }
 

@@ -1,10 +1,10 @@
 //! Policy texts on the log: replicas decide by the log's text, not by their own file's.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bus::journal::JournalError;
-use bus::{Area, Fact, Journal, Turn, ViewError, subject};
+use bus::{Fact, Journal, Turn, ViewError, subject};
 use policy::Policy;
 use wire::policy::v1;
 
@@ -26,6 +26,28 @@ pub(crate) struct InForce {
     pub(crate) text: String,
     /// When it was published.
     pub(crate) sequence: u64,
+}
+
+impl InForce {
+    /// Reads a text of the log. One that this version can't read is logged.
+    pub(crate) fn read(fact: &Fact) -> Option<Self> {
+        let document = document(fact)?;
+        match Policy::parse(&document.policy.name, &document.text) {
+            Ok(policy) => Some(Self {
+                policy,
+                text: document.text,
+                sequence: fact.sequence,
+            }),
+            Err(error) => {
+                tracing::error!(
+                    policy = document.policy.name,
+                    error = %runtime::errors::chain(&error),
+                    "the policy on the log can't be read by this version"
+                );
+                None
+            }
+        }
+    }
 }
 
 /// Publishes the text of one file, if it is for this process to do.
@@ -88,27 +110,10 @@ impl Engine {
     }
 
     /// The policies in force, by name. A text on the log that this version can't read decides nothing.
-    pub(crate) async fn in_force(&self) -> Result<BTreeMap<String, InForce>, TextError> {
-        let mut policies = BTreeMap::new();
-        for fact in self.hub.view.list(Area::Policy, "text").await? {
-            let Some(document) = document(&fact) else { continue };
-            match Policy::parse(&document.policy.name, &document.text) {
-                Ok(policy) => {
-                    let in_force = InForce {
-                        policy,
-                        text: document.text,
-                        sequence: fact.sequence,
-                    };
-                    policies.insert(document.policy.name, in_force);
-                }
-                Err(error) => tracing::error!(
-                    policy = document.policy.name,
-                    error = %runtime::errors::chain(&error),
-                    "the policy on the log can't be read by this version"
-                ),
-            }
-        }
-        Ok(policies)
+    pub(crate) async fn in_force(&self) -> Result<Vec<Arc<InForce>>, ViewError> {
+        let mut all = self.statements.texts.of(&self.hub.view).await?.to_vec();
+        all.sort_by(|a, b| a.policy.id.name.cmp(&b.policy.id.name));
+        Ok(all)
     }
 }
 

@@ -1,17 +1,16 @@
 //! Making assignments: the planner's draft, with an epoch and every statement that allows it.
 
 use bus::journal::JournalError;
-use bus::{Area, Fact, Turn, ViewError, Written, subject};
+use bus::{Fact, Turn, ViewError, Written, subject};
 use domain::assignment::StatementRef;
 use domain::trace::TraceId;
-use domain::{
-    Action, Assignment, Baseline, Component, Decision, Digest, Epoch, Outcome, ReleaseContents, RoleSummary,
-};
+use domain::{Action, Assignment, Component, Decision, Digest, Epoch, Outcome, ReleaseContents, RoleSummary};
 use planner::reducer::{AssignDraft, StopDraft};
 use std::collections::BTreeMap;
 use wire::{fleet, policy, verification};
 
 use crate::Controller;
+use crate::statements::reference;
 use crate::world::Known;
 
 /// Why there is no assignment.
@@ -31,13 +30,6 @@ struct Grounds {
     contents: (StatementRef, ReleaseContents),
     summary: StatementRef,
     baseline: StatementRef,
-}
-
-fn reference(fact: &Fact) -> StatementRef {
-    StatementRef {
-        subject: fact.subject.to_string(),
-        digest: fact.digest(),
-    }
 }
 
 fn read(fact: &Fact) -> Option<Assignment> {
@@ -191,15 +183,12 @@ impl Controller {
     }
 
     async fn baseline(&self, draft: &AssignDraft) -> Result<StatementRef, AssignError> {
-        let facts = self.hub.view.list(Area::Verification, "contents").await?;
-        let same = |fact: &&Fact| {
-            wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement)
-                .is_ok_and(|baseline| baseline.key() == draft.baseline)
-        };
-        facts
+        let known = self.statements.baselines(&self.hub.view).await?;
+        let found = known
             .iter()
-            .find(same)
-            .map(reference)
+            .find(|stated| stated.baseline.key() == draft.baseline);
+        found
+            .map(|stated| stated.statement.clone())
             .ok_or(AssignError::Missing("baseline"))
     }
 }

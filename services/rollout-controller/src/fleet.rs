@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use bus::journal::JournalError;
-use bus::{Area, Fact, Turn, ViewError, subject};
+use bus::{Turn, ViewError, subject};
 use domain::{ClusterMember, ClusterName};
 use planner::Fleet;
 use wire::fleet::v1;
 
 use crate::Controller;
+use crate::statements::member;
 
 /// The file, and the text that was published last.
 #[derive(Debug)]
@@ -50,11 +51,6 @@ pub(crate) enum FleetError {
     Journal(ClusterName, #[source] JournalError),
     #[error("reading the view")]
     View(#[from] ViewError),
-}
-
-/// The member that a fact speaks of.
-pub(crate) fn member(fact: &Fact) -> Option<ClusterMember> {
-    wire::decode::<v1::ClusterMember, _>(&fact.statement).ok()
 }
 
 impl Controller {
@@ -116,22 +112,21 @@ impl Controller {
 
     /// The members, without those that were removed.
     pub(crate) async fn members(&self) -> Result<Vec<ClusterMember>, ViewError> {
-        let facts = self.hub.view.list(Area::Cluster, "member").await?;
-        Ok(facts
-            .iter()
-            .filter_map(member)
-            .filter(|member| !member.removed)
-            .collect())
+        self.members_where(|member| !member.removed).await
     }
 
     /// Those that have left.
     pub(crate) async fn former_members(&self) -> Result<Vec<ClusterMember>, ViewError> {
-        let facts = self.hub.view.list(Area::Cluster, "member").await?;
-        Ok(facts
-            .iter()
-            .filter_map(member)
-            .filter(|member| member.removed)
-            .collect())
+        self.members_where(|member| member.removed).await
+    }
+
+    async fn members_where(
+        &self,
+        wanted: impl Fn(&ClusterMember) -> bool,
+    ) -> Result<Vec<ClusterMember>, ViewError> {
+        let members = self.statements.members(&self.hub.view).await?;
+        let found = members.iter().filter(|member| wanted(member));
+        Ok(found.map(|member| ClusterMember::clone(member)).collect())
     }
 
     /// One member, if it is one.

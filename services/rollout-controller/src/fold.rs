@@ -1,7 +1,7 @@
 //! What the log says about tasks and rollouts, folded in memory: each event is read once, not at every look.
 //!
-//! - A projection that can be dropped at any time. It is, whenever the view was made anew: for another stream
-//!   (its first event has another time) or under another trust bundle (old events may no longer count).
+//! - A projection that can be dropped at any time. It is, whenever the view was made anew: for another stream, or
+//!   under another trust bundle (old events may no longer count).
 //! - Events are folded in stream order. A report is about the task that it met, so a result that crossed a
 //!   renewal counts for the renewed task.
 //! - Clusters that left the fleet are folded as well: what they were asked has to be taken back.
@@ -14,7 +14,7 @@ use domain::fleet::Report;
 use domain::rollout::{RolloutFinished, RolloutStarted, WaveBaked, WaveOpened};
 use domain::{Assignment, ClusterName, Digest, Epoch};
 use jiff::Timestamp;
-use planner::reducer::{AssignmentView, RolloutView};
+use planner::reducer::{AssignmentView, Opened, RolloutView};
 use wire::{fleet, rollout};
 
 #[cfg(test)]
@@ -46,27 +46,11 @@ pub(crate) type Rollouts = Vec<(Timestamp, Arc<RolloutView>)>;
 /// What is folded so far.
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
-    origin: Origin,
+    /// The making of the view that this was folded from.
+    making: u64,
     last: u64,
     pub(crate) courses: Courses,
     pub(crate) rollouts: Rollouts,
-}
-
-/// Which making of the view this was folded from.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Origin {
-    first: Option<(u64, Timestamp)>,
-    bundle: u64,
-}
-
-impl Origin {
-    async fn of(view: &View) -> Result<Self, ViewError> {
-        let first = view.after(0, 1).await?;
-        Ok(Self {
-            first: first.first().map(|fact| (fact.sequence, fact.time)),
-            bundle: view.trust().bundle().version,
-        })
-    }
 }
 
 impl Fold {
@@ -75,7 +59,7 @@ impl Fold {
         loop {
             let facts = view.after(self.last, PAGE).await?;
             // Asked after the reading: what was read is then of this making, or of one that is seen here.
-            if Origin::of(view).await? != self.origin || view.cursor() < self.last {
+            if view.making().await? != self.making {
                 *self = Self::anew(view).await?;
                 continue;
             }
@@ -91,7 +75,7 @@ impl Fold {
     /// Folds everything up to the cursor.
     async fn anew(view: &View) -> Result<Self, ViewError> {
         loop {
-            let origin = Origin::of(view).await?;
+            let making = view.making().await?;
             let cursor = view.cursor();
             let mut facts = Vec::new();
             for step in ["assignment", "accepted", "refused", "applied", "result"] {
@@ -106,8 +90,8 @@ impl Fold {
             for fact in &facts {
                 fold.take(fact);
             }
-            if Origin::of(view).await? == origin {
-                fold.origin = origin;
+            if view.making().await? == making {
+                fold.making = making;
                 fold.last = cursor;
                 return Ok(fold);
             }
@@ -147,7 +131,8 @@ impl Fold {
                 let Ok(opened) = read else { return };
                 let name = subject::rollout_opened(&opened.rollout, &opened.wave);
                 self.step(fact, &name, |view| {
-                    view.opened.insert(opened.wave, time);
+                    let why = opened.detail;
+                    view.opened.insert(opened.wave, Opened { at: time, why });
                 });
             }
             step if step.starts_with("baked-") => {

@@ -2,7 +2,7 @@
 //! the agents say.
 //!
 //! On every change, and every few seconds: `fleet` (file to members) -> `world` (the log as the planner
-//! wants it, with what `fold` keeps of it) -> `planner::plan` (pure) -> `act` (publish the first step, look
+//! wants it, of what `statements` and `fold` keep of it) -> `planner::plan` (pure) -> `act` (publish the first step, look
 //! again) -> `dossiers` (what each agent reads). What agents send goes `submissions` -> the log.
 //!
 //! One replica does all that: the one that holds the `lease`; it also stores what persons say (`said`). Every replica
@@ -26,6 +26,7 @@ mod lease;
 mod modes;
 mod said;
 mod scope;
+mod statements;
 mod submissions;
 mod world;
 
@@ -75,6 +76,7 @@ pub struct Controller {
     setting: tokio::sync::Mutex<()>,
     /// Up to where stops are applied.
     applied: said::Applied,
+    statements: statements::Statements,
     heartbeats: heartbeats::Heartbeats,
     dossiers: dossiers::Written,
     boards: boards::Boards,
@@ -124,6 +126,7 @@ impl Controller {
             setting: tokio::sync::Mutex::default(),
             applied: said::Applied::default(),
             fleet: fleet::File::new(settings.fleet),
+            statements: statements::Statements::default(),
             heartbeats: heartbeats::Heartbeats::default(),
             dossiers: dossiers::Written::default(),
             boards: boards::Boards::default(),

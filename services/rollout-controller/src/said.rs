@@ -285,8 +285,8 @@ impl Controller {
 
     /// The newest word about each scope of a stop, by scope.
     pub(crate) async fn stops(&self) -> Result<Vec<Said>, ViewError> {
-        let facts = self.hub.view.list(Area::Rollout, "stop").await?;
-        let mut stops: Vec<Said> = facts.iter().filter_map(Said::read).collect();
+        let stated = self.statements.stops(&self.hub.view).await?;
+        let mut stops: Vec<Said> = stated.iter().map(|said| Said::clone(said)).collect();
         let scope = |said: &Said| -> Option<StopScope> { Some(said.stop()?.scope.clone()) };
         stops.sort_by_key(scope);
         Ok(stops)

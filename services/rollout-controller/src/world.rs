@@ -3,16 +3,15 @@
 //! Members alone have facts, health and heartbeats; courses are there for clusters that left the fleet too, so
 //! that what they were asked is taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use bus::{Area, Fact, ViewError, subject};
-use domain::decision::Outcome;
+use bus::ViewError;
 use domain::fleet::{HealthReport, Heartbeat};
-use domain::{Baseline, ClusterFacts, ClusterMember, ClusterName, Decision, Reason, Version};
+use domain::{Baseline, ClusterFacts, ClusterMember, ClusterName, Version};
 use hub::{HubError, LedgerState};
 use jiff::Timestamp;
 use planner::reducer::{DecisionView, FactsView, Modes, PreviousRollout, RolloutView, World};
-use wire::{fleet, policy, rollout, verification};
 
 use crate::Controller;
 use crate::fold::{Courses, Rollouts};
@@ -27,13 +26,19 @@ pub(crate) enum WorldError {
     Ledger(#[source] HubError),
 }
 
+/// What each member's agent saw last, with the baseline that describes it.
+pub(crate) type Facts = BTreeMap<ClusterName, (Arc<ClusterFacts>, FactsView)>;
+
+/// Who is a member.
+type Members<'m> = BTreeSet<&'m ClusterName>;
+
 /// Everything that the service decides by, owned.
 #[derive(Debug)]
 pub(crate) struct Known {
     /// The view's cursor before anything below was read: what is decided by it names this sequence.
     pub(crate) as_of: u64,
     pub(crate) members: Vec<ClusterMember>,
-    pub(crate) facts: BTreeMap<ClusterName, (ClusterFacts, FactsView)>,
+    pub(crate) facts: Facts,
     pub(crate) decisions: Vec<DecisionView>,
     pub(crate) modes: Modes,
     /// The newest word about each scope of a stop, lifted or not.
@@ -113,7 +118,8 @@ impl Controller {
     pub(crate) async fn known(&self) -> Result<Known, WorldError> {
         let as_of = self.hub.view.cursor();
         let members = self.members().await?;
-        let (facts, health) = (self.facts(&members).await?, self.health(&members).await?);
+        let names: Members<'_> = members.iter().map(|member| &member.cluster).collect();
+        let (facts, health) = (self.facts(&names).await?, self.health(&names).await?);
         let (courses, rollouts) = self.folded().await?;
         let (ledger, now) = (self.hub.ledger().await, self.hub.clock.now());
         let confirmed = matches!(ledger, Ok(LedgerState::Confirmed));
@@ -143,96 +149,50 @@ impl Controller {
     }
 
     /// The newest facts of each member with the baseline that describes them.
-    async fn facts(
-        &self,
-        members: &[ClusterMember],
-    ) -> Result<BTreeMap<ClusterName, (ClusterFacts, FactsView)>, ViewError> {
-        let contents = self.hub.view.list(Area::Verification, "contents").await?;
-        let read =
-            |fact: &Fact| wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok();
-        let baselines: Vec<Baseline> = contents.iter().filter_map(read).collect();
+    async fn facts(&self, members: &Members<'_>) -> Result<Facts, ViewError> {
+        let view = &self.hub.view;
+        let baselines = self.statements.baselines(view).await?;
         let mut all = BTreeMap::new();
-        for fact in self.hub.view.list(Area::Cluster, "facts").await? {
-            let facts = wire::decode::<fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement);
-            let Ok(facts) = facts else { continue };
-            let Some(member) = speaker(members, &fact, &facts.cluster) else {
+        for facts in self.statements.facts(view).await?.iter() {
+            if !members.contains(&facts.cluster) {
                 continue;
-            };
-            let found = baselines.iter().find(|baseline| baseline.describes(&facts));
+            }
+            let mut known = baselines.iter().map(|stated| &stated.baseline);
+            let found = known.find(|baseline| baseline.describes(facts));
             let view = FactsView {
                 baseline: found.map(Baseline::key),
                 version: found.and_then(|baseline| baseline.version.clone()),
                 observed: facts.observed,
             };
-            all.insert(member.cluster.clone(), (facts, view));
+            all.insert(facts.cluster.clone(), (Arc::clone(facts), view));
         }
         Ok(all)
     }
 
     async fn decisions(&self) -> Result<Vec<DecisionView>, ViewError> {
-        let facts = self.hub.view.list(Area::Policy, "decision").await?;
-        let view = |fact: &Fact| {
-            let decision: Decision = wire::decode::<policy::v1::Decision, _>(&fact.statement).ok()?;
-            let leading = decision
-                .rules
-                .iter()
-                .find(|rule| rule.outcome == decision.outcome);
-            Some(DecisionView {
-                reason: leading.map_or(fallback(decision.outcome), |rule| rule.reason),
-                release: decision.release,
-                policy: decision.policy.name,
-                baseline: decision.baseline,
-                outcome: decision.outcome,
-                valid_until: decision.valid_until,
-                wait_until: decision.wait_until,
-            })
-        };
-        Ok(facts.iter().filter_map(view).collect())
+        let decisions = self.statements.decisions(&self.hub.view).await?;
+        Ok(decisions
+            .iter()
+            .map(|decision| DecisionView::clone(decision))
+            .collect())
     }
 
     pub(crate) async fn modes(&self) -> Result<Modes, ViewError> {
         let mut modes = Modes::default();
-        for fact in self.hub.view.list(Area::Rollout, "mode").await? {
-            let set = wire::decode::<rollout::v1::ModeSet, wire::ModeSetting>(&fact.statement);
-            let Ok(set) = set else { continue };
-            match set.scope {
-                wire::Scope::Wave(wave) => modes.waves.insert(wave, set.mode),
-                wire::Scope::Cluster(cluster) => modes.clusters.insert(cluster, set.mode),
+        for set in self.statements.modes(&self.hub.view).await?.iter() {
+            match &set.scope {
+                wire::Scope::Wave(wave) => modes.waves.insert(wave.clone(), set.mode),
+                wire::Scope::Cluster(cluster) => modes.clusters.insert(cluster.clone(), set.mode),
             };
         }
         Ok(modes)
     }
 
-    async fn health(
-        &self,
-        members: &[ClusterMember],
-    ) -> Result<BTreeMap<ClusterName, HealthReport>, ViewError> {
-        let mut health = BTreeMap::new();
-        for fact in self.hub.view.list(Area::Cluster, "health").await? {
-            let read = wire::decode::<fleet::v1::HealthReport, HealthReport>(&fact.statement);
-            let Ok(report) = read else { continue };
-            if let Some(member) = speaker(members, &fact, &report.cluster) {
-                health.insert(member.cluster.clone(), report);
-            }
-        }
-        Ok(health)
-    }
-}
-
-/// The member that a statement under this name can speak of.
-fn speaker<'m>(
-    members: &'m [ClusterMember],
-    fact: &Fact,
-    cluster: &ClusterName,
-) -> Option<&'m ClusterMember> {
-    let own = subject::cluster_workflow(cluster) == fact.subject.workflow();
-    members.iter().find(|member| own && member.cluster == *cluster)
-}
-
-/// The reason of a decision without rules, which no policy of ours makes.
-const fn fallback(outcome: Outcome) -> Reason {
-    match outcome {
-        Outcome::Allow => Reason::SignatureVerified,
-        Outcome::Wait | Outcome::NeedsApproval | Outcome::Deny => Reason::EvidenceMissing,
+    async fn health(&self, members: &Members<'_>) -> Result<BTreeMap<ClusterName, HealthReport>, ViewError> {
+        let reports = self.statements.health(&self.hub.view).await?;
+        let own = reports.iter().filter(|report| members.contains(&report.cluster));
+        Ok(own
+            .map(|report| (report.cluster.clone(), HealthReport::clone(report)))
+            .collect())
     }
 }

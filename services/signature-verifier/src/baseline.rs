@@ -9,21 +9,25 @@
 //! with one when that turns out to be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use attest::Role;
 use bus::subject::{self, Scope};
-use bus::{Area, Fact, Journal, Turn, ViewError};
+use bus::{Fact, Journal, Turn, ViewError};
 use domain::{
-    Artifact, Baseline, CheckResult, ClusterFacts, ClusterMember, ClusterName, Component, Digest,
-    ImageContents, ImageRef, Reason, ReleaseContents, ReleaseKey, Version,
+    Artifact, Baseline, CheckResult, ClusterFacts, ClusterName, Component, Digest, ImageContents, ImageRef,
+    Reason, ReleaseContents, ReleaseKey, Version,
 };
 use jiff::Timestamp;
 use wire::verification::v1;
 
 use crate::Verifier;
 
+mod statements;
 mod version;
 
+pub(crate) use statements::Statements;
+use statements::stated;
 use version::Origin;
 
 /// Why a baseline is not verified now.
@@ -47,12 +51,6 @@ struct Unknown {
     detail: String,
 }
 
-/// What the log says about contents.
-struct Contents {
-    baselines: Vec<(Fact, Baseline)>,
-    releases: Vec<ReleaseContents>,
-}
-
 /// The same for all that run the same.
 fn item(facts: &ClusterFacts) -> Digest {
     Digest::of(format!("{:?} {:?}", facts.components, facts.crd_set()).as_bytes())
@@ -65,31 +63,38 @@ impl Verifier {
     /// # Errors
     /// If the view can't be read.
     pub(crate) async fn baselines(&self, now: Timestamp) -> Result<(), ViewError> {
-        let contents = self.contents().await?;
+        let statements = &self.statements;
+        let baselines = statements.baselines.of(&self.view).await?;
+        let releases = statements.releases.of(&self.view).await?;
         let removed = self.removed().await?;
         let (mut made, mut items): (Vec<Baseline>, _) = (Vec::new(), BTreeSet::new());
-        for fact in self.view.list(Area::Cluster, "facts").await? {
-            let facts = wire::decode::<wire::fleet::v1::ClusterFacts, ClusterFacts>(&fact.statement);
-            let Ok(facts) = facts else { continue };
+        // Many clusters run the same.
+        let mut open: BTreeMap<u64, bool> = BTreeMap::new();
+        let mut is_open = |(fact, baseline): &(Fact, Baseline)| {
+            *open
+                .entry(fact.sequence)
+                .or_insert_with(|| self.is_open(fact, baseline))
+        };
+        for facts in statements.facts.of(&self.view).await?.iter() {
             if facts.components.is_empty()
                 || removed.contains(&facts.cluster)
-                || made.iter().any(|baseline| baseline.describes(&facts))
+                || made.iter().any(|baseline| baseline.describes(facts))
             {
                 continue;
             }
-            let known = contents
-                .baselines
+            let known = baselines
                 .iter()
-                .find(|(_, baseline)| baseline.describes(&facts));
-            if known.is_some_and(|(fact, known)| !self.is_open(fact, known)) {
+                .map(AsRef::as_ref)
+                .find(|(_, baseline)| baseline.describes(facts));
+            if known.is_some_and(|known| !is_open(known)) {
                 continue;
             }
-            let item = item(&facts);
+            let item = item(facts);
             items.insert(item);
             if !self.running.is_due(&item, now) {
                 continue;
             }
-            match self.baseline(&facts, known, &contents.releases, now).await {
+            match self.baseline(facts, known, &releases, now).await {
                 Ok(Some(baseline)) if baseline.version.is_some() => {
                     self.running.done(&item);
                     made.push(baseline);
@@ -112,29 +117,10 @@ impl Verifier {
         baseline.version.is_none() || self.journal.is_orphaned(fact, Role::Verifier)
     }
 
-    async fn contents(&self) -> Result<Contents, ViewError> {
-        let facts = self.view.list(Area::Verification, "contents").await?;
-        let release = |fact: &Fact| wire::decode::<v1::ReleaseContents, _>(&fact.statement).ok();
-        let releases = facts.iter().filter_map(release).collect();
-        let baselines = facts
-            .into_iter()
-            .filter_map(|fact| Some((fact.clone(), stated(&fact)?)))
-            .collect();
-        Ok(Contents { baselines, releases })
-    }
-
     async fn removed(&self) -> Result<BTreeSet<ClusterName>, ViewError> {
-        let members = self.view.list(Area::Cluster, "member").await?;
-        let read = |fact: &Fact| {
-            wire::decode::<wire::fleet::v1::ClusterMember, ClusterMember>(&fact.statement)
-                .ok()
-                .filter(|member| member.removed)
-        };
-        Ok(members
-            .iter()
-            .filter_map(read)
-            .map(|member| member.cluster)
-            .collect())
+        let members = self.statements.members.of(&self.view).await?;
+        let removed = members.iter().filter(|member| member.removed);
+        Ok(removed.map(|member| member.cluster.clone()).collect())
     }
 
     /// The baseline of a cluster, published; `None` where it can't be known now.
@@ -142,7 +128,7 @@ impl Verifier {
         &self,
         facts: &ClusterFacts,
         known: Option<&(Fact, Baseline)>,
-        releases: &[ReleaseContents],
+        releases: &[Arc<ReleaseContents>],
         now: Timestamp,
     ) -> Result<Option<Baseline>, BaselineError> {
         let mut baseline = match known {
@@ -246,10 +232,6 @@ impl Verifier {
         let checked = checked.map_err(|error| BaselineError::Registry(image.clone(), error))?;
         Ok(checked.result)
     }
-}
-
-fn stated(fact: &Fact) -> Option<Baseline> {
-    wire::decode::<v1::BaselineContents, _>(&fact.statement).ok()
 }
 
 /// Publishes a baseline, where nothing is said about it yet; again where what is said lacks the version that is

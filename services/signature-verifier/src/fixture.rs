@@ -17,6 +17,7 @@ use testkit::sigstore::DemoSigstore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backoff::Backoff;
+use crate::baseline::Statements;
 use crate::reverify::Turns;
 use crate::{Settings, Verifier};
 
@@ -118,6 +119,7 @@ impl Shop {
             registry: client(&registry),
             trust: TrustRoot::from_json(&sigstore.trusted_root_json().unwrap()).unwrap(),
             settings: Settings::new("unused".into()),
+            statements: Statements::default(),
             releases: Backoff::default(),
             running: Backoff::default(),
             turns: Turns::default(),

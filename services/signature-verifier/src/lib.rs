@@ -31,6 +31,7 @@ use hub::{Host, Hub};
 use runtime::Clock;
 
 use backoff::Backoff;
+use baseline::Statements;
 pub use config::Settings;
 use reverify::Turns;
 
@@ -73,6 +74,7 @@ struct Verifier {
     registry: registry::Client,
     trust: TrustRoot,
     settings: Settings,
+    statements: Statements,
     /// Releases that could not be verified, or not yet.
     releases: Backoff<ReleaseKey>,
     /// What runs somewhere and could not be mapped, by the digest of it.
@@ -99,6 +101,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         registry,
         trust,
         settings,
+        statements: Statements::default(),
         releases: Backoff::default(),
         running: Backoff::default(),
         turns: Turns::default(),

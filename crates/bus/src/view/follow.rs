@@ -15,7 +15,7 @@ use super::{View, ViewError};
 use crate::log::{EventLog, Stored};
 
 /// Changed whenever the rules or the tables change: everything is judged again after an upgrade.
-const RULES: u32 = 2;
+const RULES: u32 = 3;
 /// Events in one transaction at most.
 const BATCH: usize = 256;
 /// How often the stream's creation time is compared while nothing else happens: on a stream that was made
@@ -174,7 +174,9 @@ impl View {
         position: &Position,
         target: u64,
     ) -> Result<Folded, ViewError> {
+        let making = self.making().await?.saturating_add(1);
         store::wipe(transaction).await?;
+        store::set_meta(transaction, Meta::Making, making.to_string().as_bytes()).await?;
         let created = position.created.to_string();
         store::set_meta(transaction, Meta::StreamCreated, created.as_bytes()).await?;
         store::set_meta(transaction, Meta::JudgedUnder, position.judged_under().as_bytes()).await?;

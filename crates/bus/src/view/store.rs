@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS facts (
     payload BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS facts_by_step ON facts (area, step, workflow, n);
+CREATE INDEX IF NOT EXISTS facts_by_sequence ON facts (area, step, sequence);
 CREATE INDEX IF NOT EXISTS facts_by_workflow ON facts (area, workflow, step, n);
 CREATE TABLE IF NOT EXISTS invalid (sequence INTEGER PRIMARY KEY, subject TEXT NOT NULL, why TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -51,6 +52,8 @@ pub(super) enum Meta {
     JudgedUnder,
     /// The newest bundle folded.
     Bundle,
+    /// How often everything was judged from the beginning: a number that only grows.
+    Making,
 }
 
 impl Meta {
@@ -60,6 +63,7 @@ impl Meta {
             Self::StreamCreated => "stream_created",
             Self::JudgedUnder => "judged_under",
             Self::Bundle => "bundle",
+            Self::Making => "making",
         }
     }
 }
@@ -205,6 +209,25 @@ impl Store {
         let query = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(integer(sequence))
             .bind(limit);
+        let rows = query.fetch_all(&self.readers).await.map_err(failed("reading"))?;
+        rows.iter().map(fact).collect()
+    }
+
+    pub(super) async fn making(&self) -> Result<u64, ViewError> {
+        let text = self.meta(Meta::Making).await?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&text).parse().unwrap_or(0))
+    }
+
+    /// The newest event of each workflow that has this step, of those after a sequence.
+    pub(super) async fn newer(&self, area: Area, step: &str, after: u64) -> Result<Vec<Fact>, ViewError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM facts WHERE sequence IN (SELECT MAX(sequence) FROM facts \
+             WHERE area = ? AND step = ? AND sequence > ? GROUP BY workflow) ORDER BY sequence"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(area.name())
+            .bind(step.to_owned())
+            .bind(integer(after));
         let rows = query.fetch_all(&self.readers).await.map_err(failed("reading"))?;
         rows.iter().map(fact).collect()
     }

@@ -391,3 +391,54 @@ async fn views_that_began_at_different_times_hold_the_same() {
     early.stop().await;
     late.stop().await;
 }
+
+#[tokio::test]
+async fn the_newest_of_each_workflow_is_read_once_and_again_where_the_view_was_made_anew() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let other = |n| {
+        let key = ReleaseKey {
+            version: Version::new(2, 9, 5),
+            manifests: Digest::of(b"other"),
+        };
+        subject::decision(&key, "default", &"0123456789abcdef".parse().unwrap(), n)
+    };
+    let write = |name: &Subject, outcome: &str| {
+        log.inject(name.to_string(), signed(name, &says(outcome), &world.policy, 0))
+    };
+    write(&other(1), "ALLOW");
+    write(&decision(1), "WAIT");
+    let last = write(&decision(2), "DENY");
+    let running = Running::start(None, world.judge(), &log).await;
+    running.reached(last).await;
+    // What does not read as wanted is left out, and hides what stood before it.
+    let newest = Newest::new(Area::Policy, "decision", |fact: &Fact| {
+        let outcome = fact.claim::<Decision>().ok()?.outcome;
+        (outcome != "unreadable").then_some(outcome)
+    });
+    let read = async || {
+        let all = newest.of(&running.view).await.unwrap();
+        all.iter().map(|outcome| outcome.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(read().await, ["ALLOW", "DENY"]);
+    let before = newest.of(&running.view).await.unwrap();
+    assert!(Arc::ptr_eq(&before, &newest.of(&running.view).await.unwrap()));
+    let last = write(&other(2), "WAIT");
+    running.reached(last).await;
+    assert_eq!(read().await, ["DENY", "WAIT"]);
+    let last = write(&decision(3), "unreadable");
+    running.reached(last).await;
+    assert_eq!(read().await, ["WAIT"]);
+
+    let making = running.view.making().await.unwrap();
+    log.recreate(NOW + SignedDuration::from_secs(60));
+    write(&decision(1), "of another stream");
+    let mut changes = running.view.changed();
+    let again = changes.wait_for(|cursor| *cursor == 1);
+    tokio::time::timeout(Duration::from_secs(20), again)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(running.view.making().await.unwrap() > making);
+    assert_eq!(read().await, ["of another stream"]);
+    running.stop().await;
+}

@@ -49,7 +49,7 @@ impl<'w> Course<'w> {
     pub(super) fn new(world: &'w Known<'w>, rollout: &'w RolloutView) -> Self {
         let opened = rollout.started.waves.iter().filter_map(|wave| {
             let opened = rollout.opened.get(&wave.name)?;
-            Some((wave, survey(WaveView { world, rollout, wave }, *opened)))
+            Some((wave, survey(WaveView { world, rollout, wave }, opened.at)))
         });
         Self {
             world,
@@ -80,7 +80,7 @@ impl<'w> Course<'w> {
         let view = self.view(current);
         let looks = self.opened.iter().find(|(wave, _)| wave.name == current.name);
         match (self.rollout.opened.get(&current.name), looks) {
-            (Some(opened), Some((_, looks))) => wave::go_on(view, *opened, looks, plan),
+            (Some(opened), Some((_, looks))) => wave::go_on(view, opened.at, looks, plan),
             (Some(_), None) | (None, _) => open::open(view, plan),
         }
         for later in self.ahead().skip(1) {

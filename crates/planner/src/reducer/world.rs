@@ -115,12 +115,21 @@ impl Modes {
 pub struct RolloutView {
     /// How it began.
     pub started: RolloutStarted,
-    /// The waves that were opened, and when.
-    pub opened: BTreeMap<String, Timestamp>,
+    /// The waves that were opened.
+    pub opened: BTreeMap<String, Opened>,
     /// The waves that have baked.
     pub baked: BTreeMap<String, WaveBaked>,
     /// How it ended.
     pub finished: Option<RolloutFinished>,
+}
+
+/// When a wave was opened, and why it could be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The time that the stream gave.
+    pub at: Timestamp,
+    /// The reason, for people.
+    pub why: String,
 }
 
 /// A rollout that is over.

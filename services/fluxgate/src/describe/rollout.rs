@@ -27,8 +27,16 @@ pub(crate) fn rollout(rollout: &Rollout, look: Look) -> String {
     page.section("Waves");
     page.table(&waves(rollout));
     for wave in rollout.started.iter().flat_map(|started| &started.waves) {
-        page.section(&format!("Clusters of wave {}", clean(&wave.wave)));
-        page.line(&clean(&or_nothing(&wave.clusters.join(", "))));
+        page.section(&format!("Wave {}", clean(&wave.wave)));
+        page.field("Clusters", &or_nothing(&wave.clusters.join(", ")));
+        let shown = rollout.waves.iter().find(|shown| shown.wave == wave.wave);
+        if let Some(opened) = shown.filter(|shown| shown.open_time.is_some()) {
+            let at = instant_and_age(opened.open_time, look.now);
+            page.field("Opened", &format!("{at}: {}", or_nothing(&opened.open_detail)));
+        }
+        if let Some(baked) = shown.filter(|shown| shown.bake_end_time.is_some()) {
+            page.field("Baked", &instant_and_age(baked.bake_end_time, look.now));
+        }
     }
     stops(&mut page, rollout, look);
     waits(&mut page, rollout);

@@ -194,7 +194,7 @@ fn a_rollout_is_folded_step_by_step() {
     let opened = WaveOpened {
         rollout: rollout(),
         wave: "canary".to_owned(),
-        detail: String::new(),
+        detail: "it is the first".to_owned(),
     };
     let opened = fact(
         subject::rollout_opened(&rollout(), "canary"),
@@ -214,7 +214,9 @@ fn a_rollout_is_folded_step_by_step() {
     let fold = folded(&[&begun, &opened, &finished]);
     let (time, view) = &fold.rollouts[0];
     assert_eq!((*time, &view.started), (begun.time, &started()));
-    assert_eq!(view.opened, [("canary".to_owned(), opened.time)].into());
+    let at = opened.time;
+    let why = "it is the first".to_owned();
+    assert_eq!(view.opened, [("canary".to_owned(), Opened { at, why })].into());
     assert_eq!(view.finished.as_ref().unwrap().end, RolloutEnd::Halted);
 }
 

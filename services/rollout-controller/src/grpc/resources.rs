@@ -84,7 +84,7 @@ impl Scene<'_> {
             member: Some(fleet::v1::ClusterMember::from(member)),
             wave: wave.unwrap_or_default().to_owned(),
             mode: wire::common::v1::Mode::from(known.modes.of(wave, member)).into(),
-            facts: facts.map(|(facts, _)| fleet::v1::ClusterFacts::from(facts)),
+            facts: facts.map(|(facts, _)| fleet::v1::ClusterFacts::from(facts.as_ref())),
             version: version.map(ToString::to_string).unwrap_or_default(),
             baseline: baseline.map(ToString::to_string).unwrap_or_default(),
             assignment: course.map(|course| fleet::v1::Assignment::from(&course.newest)),
@@ -125,9 +125,14 @@ fn wave(view: &RolloutView, name: &str, waits: &[Wait]) -> rollout::v1::Wave {
         rollout::v1::WaveState::Pending
     };
     let own = |w: &&Wait| matches!(&w.scope, Scope::Wave(wave) if wave == name);
+    let opened = view.opened.get(name);
+    let ended = view.baked.get(name).map(|baked| baked.bake_ended);
     rollout::v1::Wave {
         wave: name.to_owned(),
         state: state.into(),
+        open_time: wire::time::optional_timestamp(opened.map(|opened| opened.at)),
+        open_detail: opened.map(|opened| opened.why.clone()).unwrap_or_default(),
+        bake_end_time: wire::time::optional_timestamp(ended),
         waits: waits.iter().filter(own).map(rollout_wait).collect(),
     }
 }

@@ -1,3 +1,4 @@
+use bus::Area;
 use domain::{CrdSet, CrdVersions};
 
 use super::version::{Candidate, candidates, crds_fit};
@@ -83,15 +84,18 @@ fn releases_on_the_log_are_candidates_by_their_indexes() {
     ];
     // 2.9.99 is in no table: only the log knows that it has these images.
     assert_eq!(
-        candidates(&running, &releases),
+        candidates(&running, releases.iter()),
         [
             Candidate::Verified(&releases[1]),
             Candidate::Verified(&releases[0])
         ]
     );
     // Where the log has other indexes for the version, its tags say nothing.
-    assert_eq!(candidates(&images(&pinned, "other"), &releases), []);
-    assert_eq!(candidates(&running, &[]), [Candidate::Tagged(pinned)]);
+    assert_eq!(candidates(&images(&pinned, "other"), releases.iter()), []);
+    assert_eq!(
+        candidates(&running, std::iter::empty()),
+        [Candidate::Tagged(pinned)]
+    );
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn mixed_images_have_no_candidate() {
     let odd = Component::HelmController;
     running.insert(odd, image(odd, &Version::new(2, 7, 0), "x"));
     let releases = [contents(release(4), images(&Version::new(2, 9, 4), "x"))];
-    assert_eq!(candidates(&running, &releases), []);
+    assert_eq!(candidates(&running, releases.iter()), []);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::{
     Artifact, Baseline, CheckResult, Component, CrdSet, Digest, ImageContents, ReleaseContents, Version,
@@ -65,11 +66,11 @@ impl Verifier {
     pub(super) async fn origin(
         &self,
         baseline: &Baseline,
-        releases: &[ReleaseContents],
+        releases: &[Arc<ReleaseContents>],
         now: Timestamp,
     ) -> Result<Origin, BaselineError> {
         let mut unknown = None;
-        for candidate in candidates(&baseline.images, releases) {
+        for candidate in candidates(&baseline.images, releases.iter().map(AsRef::as_ref)) {
             let manifests = match &candidate {
                 Candidate::Verified(contents) => self.stored(contents).await?,
                 Candidate::Tagged(version) => self.fetched(version, now).await?,
@@ -137,7 +138,7 @@ impl Verifier {
 /// The releases that may be what runs, newest first. What the log has about a version counts, not its tags.
 pub(super) fn candidates<'a>(
     images: &BTreeMap<Component, ImageContents>,
-    releases: &'a [ReleaseContents],
+    releases: impl Iterator<Item = &'a ReleaseContents> + Clone,
 ) -> Vec<Candidate<'a>> {
     let has = |contents: &&ReleaseContents| {
         images.iter().all(|(component, image)| {
@@ -153,7 +154,7 @@ pub(super) fn candidates<'a>(
         .map(|(component, image)| Some((*component, tag(image)?)))
         .collect();
     let verified: BTreeSet<&Version> = releases
-        .iter()
+        .clone()
         .map(|contents| &contents.release.version)
         .collect();
     let tagged = flux::tables::releases_with(&tags.unwrap_or_default())
@@ -161,7 +162,6 @@ pub(super) fn candidates<'a>(
         .filter(|version| !verified.contains(version))
         .map(Candidate::Tagged);
     let mut all: Vec<_> = releases
-        .iter()
         .filter(has)
         .map(Candidate::Verified)
         .chain(tagged)

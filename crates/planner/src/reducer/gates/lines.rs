@@ -215,7 +215,7 @@ impl Inquiry<'_, '_> {
             rollout,
             wave,
         };
-        Some((view, look(view, &self.member.cluster, *opened)))
+        Some((view, look(view, &self.member.cluster, opened.at)))
     }
 
     fn stops(&self, rollout: Option<&RolloutView>) -> GateLine {
@@ -271,7 +271,8 @@ impl Inquiry<'_, '_> {
             } else {
                 ""
             };
-            return open("wave", format!("{name} is open since {opened}{baked}"));
+            let (since, why) = (opened.at, &opened.why);
+            return open("wave", format!("{name} is open since {since}{baked}: {why}"));
         }
         let waves = &rollout.started.waves;
         let ahead = waves.iter().find(|wave| !rollout.baked.contains_key(&wave.name));

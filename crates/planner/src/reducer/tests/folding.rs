@@ -1,6 +1,7 @@
 //! Folding steps as a controller does, with a check at each of what must never happen.
 
 use domain::assignment::StatementRef;
+use domain::rollout::WaveOpened;
 
 use super::*;
 
@@ -48,7 +49,7 @@ impl Lab {
                     finished: None,
                 });
             }
-            Step::OpenWave(opened) => self.fold_opened(&opened.wave),
+            Step::OpenWave(opened) => self.fold_opened(&opened),
             Step::BakeWave(baked) => {
                 let rollout = self.rollout.as_mut().unwrap();
                 assert!(rollout.opened.contains_key(&baked.wave));
@@ -102,7 +103,8 @@ impl Lab {
         self.stops.iter().any(|stop| stop.scope.to_string() == scope)
     }
 
-    fn fold_opened(&mut self, wave: &str) {
+    fn fold_opened(&mut self, opened: &WaveOpened) {
+        let (wave, why) = (opened.wave.as_str(), opened.detail.clone());
         let (now, ledger_ok) = (self.now, self.ledger_ok);
         let rollout = self.rollout.as_mut().unwrap();
         let earlier = rollout.started.waves.iter().take_while(|w| w.name != wave);
@@ -112,7 +114,10 @@ impl Lab {
         );
         assert!(ledger_ok);
         let key = rollout.started.rollout.clone();
-        assert_eq!(rollout.opened.insert(wave.to_owned(), now), None);
+        assert_eq!(
+            rollout.opened.insert(wave.to_owned(), Opened { at: now, why }),
+            None
+        );
         let open = rollout.opened.len() - rollout.baked.len();
         assert_eq!(open, 1, "one open wave at most that has not baked");
         for scope in [

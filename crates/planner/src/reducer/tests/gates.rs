@@ -48,7 +48,8 @@ fn a_cluster_whose_turn_has_not_come_is_told_everything_that_is_fine_and_what_it
     assert_eq!(
         lines(&lab, "c1")[6..8],
         [
-            "wave +: canary is open since 2027-01-15T08:00:00Z",
+            "wave +: canary is open since 2027-01-15T08:00:00Z: it is the first wave; 2 of 2 clusters are allowed and \
+             enforced, 0 run the release already",
             "place +: done since 2027-01-15T08:01:00Z"
         ]
     );

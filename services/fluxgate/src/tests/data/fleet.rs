@@ -233,10 +233,19 @@ fn started(rollout: &str, version: &str) -> RolloutStarted {
 }
 
 fn wave(name: &str, state: WaveState, waits: Vec<RolloutWait>) -> Wave {
+    let opened = state != WaveState::Pending;
+    let at = |text, is| if is { time(text) } else { None };
     Wave {
         wave: name.to_owned(),
         state: state.into(),
         waits,
+        open_time: at("09:31:00", opened),
+        open_detail: if opened {
+            format!("{name} has its turn")
+        } else {
+            String::new()
+        },
+        bake_end_time: at("09:50:00", state == WaveState::Baked),
     }
 }
 

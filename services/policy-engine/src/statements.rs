@@ -1,0 +1,80 @@
+//! What decisions rest on, each statement read once.
+
+use bus::{Area, Fact, Newest, subject};
+use domain::assignment::StatementRef;
+use domain::{Baseline, ClusterFacts, ClusterMember, ReleaseKey, RoleSummary};
+use wire::{fleet, release, verification};
+
+use crate::gather::InUse;
+use crate::texts::InForce;
+
+/// What the verifier says about a release.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) statement: StatementRef,
+    pub(crate) summary: RoleSummary,
+}
+
+/// The newest statement of each kind about each thing.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    /// Everyone who is or was a member.
+    pub(crate) members: Newest<ClusterMember>,
+    /// What each agent saw last, members or not.
+    pub(crate) facts: Newest<ClusterFacts>,
+    /// The verified baselines, in use or not.
+    pub(crate) baselines: Newest<InUse>,
+    /// Releases in the order in which they were found.
+    pub(crate) discovered: Newest<ReleaseKey>,
+    /// The verifier's summaries.
+    pub(crate) summaries: Newest<Summary>,
+    /// The texts of policies.
+    pub(crate) texts: Newest<InForce>,
+}
+
+impl Default for Statements {
+    fn default() -> Self {
+        Self {
+            members: Newest::new(Area::Cluster, "member", member),
+            facts: Newest::new(Area::Cluster, "facts", facts),
+            baselines: Newest::new(Area::Verification, "contents", baseline),
+            discovered: Newest::new(Area::Release, "discovered", discovered),
+            summaries: Newest::new(Area::Verification, "summary", summary),
+            texts: Newest::new(Area::Policy, "text", InForce::read),
+        }
+    }
+}
+
+/// How statements name a fact.
+pub(crate) fn reference(fact: &Fact) -> StatementRef {
+    StatementRef {
+        subject: fact.subject.to_string(),
+        digest: fact.digest(),
+    }
+}
+
+fn member(fact: &Fact) -> Option<ClusterMember> {
+    wire::decode::<fleet::v1::ClusterMember, _>(&fact.statement).ok()
+}
+
+fn facts(fact: &Fact) -> Option<ClusterFacts> {
+    wire::decode::<fleet::v1::ClusterFacts, _>(&fact.statement).ok()
+}
+
+fn baseline(fact: &Fact) -> Option<InUse> {
+    let baseline = wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok()?;
+    let statement = reference(fact);
+    Some(InUse { statement, baseline })
+}
+
+fn discovered(fact: &Fact) -> Option<ReleaseKey> {
+    let found = wire::decode::<release::v1::ReleaseDiscovered, wire::Discovered>(&fact.statement);
+    Some(found.ok()?.release)
+}
+
+fn summary(fact: &Fact) -> Option<Summary> {
+    let summary = wire::decode::<verification::v1::RoleSummary, RoleSummary>(&fact.statement).ok()?;
+    let own = subject::verification_summary(&summary.release, summary.attempt);
+    let statement = reference(fact);
+    (own == fact.subject).then_some(Summary { statement, summary })
+}

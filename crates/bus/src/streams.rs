@@ -234,3 +234,28 @@ fn server_error(operation: &'static str, stream: &str, source: impl Into<ClientE
 fn version(client: &Client) -> String {
     client.server_info().version
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_stream_keeps_everything_and_refuses_when_it_is_full() {
+        let settings = Settings::default();
+        let all = definitions(&settings);
+        let events = &all[0];
+        assert_eq!(events.name, EVENTS);
+        assert_eq!(events.subjects, ["fluxgate.v1.>"]);
+        assert_eq!(events.retention, RetentionPolicy::Limits);
+        assert_eq!(events.storage, StorageType::File);
+        assert!(events.deny_delete && events.deny_purge && events.allow_direct);
+        assert!(events.max_bytes > 0 && events.max_bytes == settings.events_bytes);
+        assert_eq!(events.max_age, Duration::ZERO);
+        let counts = [events.max_messages, events.max_messages_per_subject];
+        assert_eq!(counts, [-1, -1]);
+        for config in &all {
+            let makes_room = config.discard == DiscardPolicy::Old;
+            assert_eq!(makes_room, config.name == DEAD_LETTERS, "{}", config.name);
+        }
+    }
+}

@@ -170,6 +170,38 @@ async fn a_series_stays_where_the_answer_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_series_is_evaluated_over_everything_that_the_stream_has_or_not_at_all() {
+    let (world, log) = (World::new(), MemoryLog::new(NOW));
+    let name = subject::mode("fleet", 1);
+    log.inject(
+        name.to_string(),
+        signed(&name, &mode("Observe"), &world.controller, 0),
+    );
+    let view = View::open(None, world.judge()).await.unwrap();
+    let log: Arc<dyn EventLog> = Arc::new(log);
+    let (key, now) = (Arc::clone(&world.controller), Arc::new(|| NOW));
+    let journal = Journal::new(Arc::clone(&log), view.clone(), key, now);
+    let seen = Mutex::new(Vec::new());
+    let evaluate = |turn: Turn<'_>| {
+        seen.lock().unwrap().push((turn.n, turn.as_of));
+        None::<Mode>
+    };
+    // Nobody folds for this view yet: to it the series has not begun.
+    let hasty = journal.clone().with_patience(Duration::from_millis(50));
+    let error = hasty.series(name.series(), "", evaluate).await.unwrap_err();
+    assert!(matches!(error, JournalError::Unknown { .. }), "{error}");
+    assert!(seen.lock().unwrap().is_empty());
+
+    let stop = CancellationToken::new();
+    let (follower, token) = (view.clone(), stop.clone());
+    tokio::spawn(async move { follower.run(log, token).await });
+    let _running = stop.drop_guard();
+    let newest = journal.series(name.series(), "", evaluate).await.unwrap();
+    assert!(matches!(newest, Some(Written::Theirs(ref fact)) if fact.subject == name));
+    assert_eq!(*seen.lock().unwrap(), [(2, 1)]);
+}
+
+#[tokio::test]
 async fn a_series_goes_over_a_squatter_on_its_next_number() {
     let (world, log) = (World::new(), MemoryLog::new(NOW));
     let service = service(&world, &world.policy, &log).await;

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use domain::{Digest, Epoch, ReleaseKey, Version};
+use domain::{Artifact, CheckKind, Digest, Epoch, ReleaseKey, Version};
 
 use super::*;
 use crate::fixture::{
@@ -219,6 +219,24 @@ fn an_attempt_is_opened_by_the_summary_before() {
         judge(&world, &second, &Known::default()),
         Err(Invalid::NoPredecessor(_))
     ));
+    // So is everything else of an attempt, each by the summary of its own role.
+    let (key, manifests, check) = (release(), Artifact::FluxManifests, CheckKind::Signature);
+    let scanned = subject::scan_summary(&key, 1);
+    for (opened, by) in [
+        (
+            subject::verification_contents(subject::Scope::Release(&key), 2),
+            summary(1),
+        ),
+        (
+            subject::verification_evidence(&key, manifests, check, 2),
+            summary(1),
+        ),
+        (subject::scan_summary(&key, 2), scanned.clone()),
+        (subject::scan_evidence(&key, manifests, check, 2), scanned),
+    ] {
+        let (_, rule) = Judge::name(&opened.to_string()).unwrap();
+        assert_eq!(Judge::needs(&opened, &rule).predecessor, Some(by), "{opened}");
+    }
 }
 
 #[test]

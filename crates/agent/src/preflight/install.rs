@@ -167,3 +167,6 @@ fn describe(object: &Object, difference: &Difference) -> String {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use attest::statement::Statement;
 use super::soundness::Problem;
 use super::*;
 use crate::ledger::Head;
-use world::{World, time};
+use world::{World, monitoring, time};
 
 mod world;
 
@@ -113,15 +113,16 @@ async fn a_recreated_stream_is_not_sound_and_appends_nothing() {
     world.log.honest.recreate(time("2030-01-01T00:00:00Z"));
     world.inject(6);
     let state = world.run_until(&service, |state| {
-        matches!(state.following, Some(Problem::Recreated { .. }))
-            && matches!(state.stream, Some(Problem::Recreated { .. }))
+        let refused = matches!(state.following, Some(Problem::Recreated { .. }))
+            && matches!(state.stream, Some(Problem::Recreated { .. }));
+        refused || state.held > 3
     });
     assert_eq!(state.await.held, 3);
     assert_eq!(service.ledger().head().await.size, 3);
     drop(service);
     let service = world.open().await;
     let state = world.run_until(&service, |state| {
-        matches!(state.following, Some(Problem::Recreated { .. }))
+        matches!(state.following, Some(Problem::Recreated { .. })) || state.held > 3
     });
     assert_eq!(state.await.held, 3);
 }
@@ -138,11 +139,32 @@ async fn a_stream_recreated_while_it_is_followed_appends_nothing() {
     changes.wait_for(State::is_sound).await.unwrap();
     world.log.honest.recreate(time("2030-01-01T00:00:00Z"));
     world.inject(6);
-    let recreated = |state: &State| matches!(state.following, Some(Problem::Recreated { .. }));
-    changes.wait_for(recreated).await.unwrap();
+    let recreated =
+        |state: &State| matches!(state.following, Some(Problem::Recreated { .. })) || state.held > 3;
+    let seen = changes.wait_for(recreated).await.unwrap().held;
+    assert_eq!(seen, 3);
     shutdown.request();
     running.await.unwrap();
     assert_eq!(service.ledger().head().await.size, 3);
+}
+
+#[tokio::test]
+async fn a_stream_recreated_before_its_first_event_is_followed_as_what_it_is() {
+    let world = World::new();
+    let service = world.open().await;
+    let shutdown = Shutdown::default();
+    let (running, stop) = (service.clone(), shutdown.clone());
+    let running = tokio::spawn(async move { running.run(stop).await });
+    let mut changes = service.shared.soundness.changes();
+    changes.wait_for(State::is_sound).await.unwrap();
+    let created = time("2030-01-01T00:00:00Z");
+    world.log.honest.recreate(created);
+    world.inject(3);
+    changes.wait_for(|state| state.held == 3).await.unwrap();
+    shutdown.request();
+    running.await.unwrap();
+    let followed = service.ledger().stream_created().await.unwrap();
+    assert_eq!(followed, Some(created));
 }
 
 #[tokio::test]
@@ -356,6 +378,27 @@ fn durability_counts_as_missing_until_it_is_known() {
     (state.following, state.stream) = (None, None);
     assert!(!state.is_sound());
     assert!(state.text().contains("could not be found out"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_sync_each_write_is_not_sound_until_it_does() {
+    let (say, says) = tokio::sync::watch::channel(r#"{"config":{"sync_interval":120000000000}}"#);
+    let world = World {
+        monitoring_url: Some(monitoring(says).await),
+        ..World::new()
+    };
+    world.inject(3);
+    let service = world.open().await;
+    let asked = |state: &State| {
+        let unknown = state.durability == Some(Problem::DurabilityUnknown);
+        state.held == 3 && (&state.following, &state.stream) == (&None, &None) && !unknown
+    };
+    let state = world.run_until(&service, asked).await;
+    assert_eq!(state.durability, Some(Problem::NotDurable));
+    assert!(!state.is_sound());
+    assert!(!service.status().await.unwrap().sound);
+    say.send_replace(r#"{"config":{"sync_always":true}}"#);
+    world.caught_up(&service, 3).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use bus::log::{Appended, EventLog, Expect, LogError, Stored, Tail};
 use bus::memory::MemoryLog;
 use bus::subject::Subject;
 use futures::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::*;
 
@@ -104,6 +105,25 @@ pub(super) struct World {
     pub(super) folder: tempfile::TempDir,
     pub(super) clock: Clock,
     pub(super) lag: Duration,
+    pub(super) monitoring_url: Option<String>,
+}
+
+/// Starts a monitoring address of nats-server that answers with what it is told to say; gives its URL.
+pub(super) async fn monitoring(says: tokio::sync::watch::Receiver<&'static str>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let mut asked = [0; 1024];
+            let _read = caller.read(&mut asked).await;
+            let body = *says.borrow();
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            let _written = caller.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
 }
 
 pub(super) fn time(text: &str) -> Timestamp {
@@ -125,6 +145,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             clock: Clock::system(),
             lag: Duration::from_secs(60),
+            monitoring_url: None,
         }
     }
 
@@ -148,7 +169,7 @@ impl World {
             root_key: None,
             clock: self.clock,
             state: self.folder.path().to_owned(),
-            monitoring_url: None,
+            monitoring_url: self.monitoring_url.clone(),
             pace: Pace {
                 status: brief,
                 debounce: brief,

@@ -63,6 +63,28 @@ pub(super) async fn a_submission_is_answered(server: &mut dyn Server) {
     );
 }
 
+/// An agent of ours sends no such thing; whoever has its credentials can.
+pub(super) async fn a_submission_that_is_too_large_is_refused_by_the_hub_too(server: &mut dyn Server) {
+    let client = fresh(server).await;
+    let _hub = hub(&client).await;
+    let submission = |length: usize| {
+        let envelope = "x".repeat(length);
+        serde_json::json!({"kind": "facts", "envelope": envelope}).to_string()
+    };
+    let around = submission(0).len();
+    let ask = async |size: usize| {
+        let payload = submission(size - around);
+        assert_eq!(payload.len(), size);
+        let subject = "fluxgate.agent.edge-1.submit";
+        let answer = client.request(subject, payload.into()).await.unwrap();
+        serde_json::from_slice::<Answer>(&answer.payload).unwrap()
+    };
+    let largest = (MAX_SUBMISSION - around) as u64;
+    assert_eq!(ask(MAX_SUBMISSION).await, Answer::Stored(largest));
+    let larger = ask(MAX_SUBMISSION + 1).await;
+    assert_eq!(larger, Answer::Refused("larger than allowed".to_owned()));
+}
+
 pub(super) async fn a_flood_of_submissions_is_put_off(server: &mut dyn Server) {
     let client = fresh(server).await;
     let _hub = hub(&client).await;

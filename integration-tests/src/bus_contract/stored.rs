@@ -113,6 +113,42 @@ pub(super) async fn nothing_can_be_deleted_or_purged(server: &mut dyn Server) {
     assert!(JetStreamLog::new(&client).get(1).await.unwrap().is_some());
 }
 
+pub(super) async fn a_full_stream_refuses_and_loses_nothing(server: &mut dyn Server) {
+    let client = client(&server.url()).await;
+    empty(&client).await;
+    let small = Settings {
+        events_bytes: 64 * 1024,
+        ..sizes()
+    };
+    streams::migrate(&client, &small).await.unwrap();
+    let log = JetStreamLog::new(&client);
+    let append = async |ordinal| {
+        log.append(
+            &started(ordinal),
+            vec![0; 16 * 1024].into(),
+            None,
+            bus::Expect::Absent,
+        )
+        .await
+    };
+    let mut stored = 0;
+    let refused = loop {
+        match append(stored + 1).await {
+            Ok(_) if stored < 9 => stored += 1,
+            ended => break ended,
+        }
+    };
+    assert!(
+        matches!(refused, Err(ref error) if error.retryable()),
+        "{refused:?}"
+    );
+    assert!((1..9).contains(&stored), "{stored}");
+    assert_eq!(log.last_sequence().await.unwrap(), u64::from(stored));
+    for sequence in 1..=u64::from(stored) {
+        assert!(log.get(sequence).await.unwrap().is_some(), "{sequence}");
+    }
+}
+
 pub(super) async fn what_is_missing_is_none(server: &mut dyn Server) {
     let client = fresh(server).await;
     let log = JetStreamLog::new(&client);

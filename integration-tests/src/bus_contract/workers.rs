@@ -147,6 +147,28 @@ pub(super) async fn delays_of_a_retry_grow(server: &mut dyn Server) {
     assert!(gaps[0] >= 190 && gaps[1] >= 390 && gaps[2] >= 790, "{gaps:?}");
 }
 
+/// Deliveries have no limit, but somebody is to look.
+pub(super) async fn what_is_delivered_too_often_is_counted_and_never_dropped(server: &mut dyn Server) {
+    let client = fresh(server).await;
+    publish_raw(&client, &started(1), "x").await;
+    let handler = Remembering::new(|_, attempt| match attempt {
+        1..=22 => Outcome::Retry {
+            after: Duration::ZERO,
+            reason: "not yet".to_owned(),
+        },
+        _ => Outcome::Ack,
+    });
+    let (worker, stop) = start(&client, Arc::clone(&handler) as Arc<dyn Handler>);
+    let counters = worker.counters();
+    let task = run(worker, &stop);
+    handler.wait(23).await;
+    stop.cancel();
+    task.await.unwrap().unwrap();
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!(count(&counters.stuck), 3, "the 21st and those after it");
+    assert_eq!((count(&counters.retried), count(&counters.acked)), (22, 1));
+}
+
 pub(super) async fn a_panic_is_a_dead_letter_and_ends_nothing_else(server: &mut dyn Server) {
     let client = fresh(server).await;
     let handler = Remembering::new(|event, _| {

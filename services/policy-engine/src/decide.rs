@@ -1,5 +1,7 @@
 //! Evaluating and publishing.
 
+use std::collections::BTreeMap;
+
 use attest::Role;
 use bus::blobs::BlobError;
 use bus::journal::JournalError;
@@ -7,17 +9,18 @@ use bus::{Fact, Turn, ViewError, subject};
 use domain::assignment::StatementRef;
 use domain::decision::PolicyId;
 use domain::trace::TraceId;
-use domain::{Decision, Digest, Evidence, Outcome, ReleaseKey};
+use domain::{Digest, Evidence, Outcome, ReleaseKey};
 use hub::{HubError, LedgerState};
 use jiff::{SignedDuration, Timestamp};
 use policy::evaluate::{ALLOW_LIFETIME, Ledger};
 use policy::stored::{Named, StoredError};
-use policy::{Evaluation, Inputs, StoredInputs, Verified};
+use policy::{Evaluation, Inputs, StoredInputs};
 use tracing::Instrument as _;
 use wire::policy::v1;
 
 use crate::Engine;
 use crate::gather::{Found, InUse, Release};
+use crate::statements::Decided;
 use crate::texts::InForce;
 
 /// An ALLOW is renewed when less than this is left of it.
@@ -49,7 +52,7 @@ struct Case<'a> {
     tag_moved: bool,
     baseline: &'a InUse,
     ledger: &'a Ledger,
-    verified: &'a [Verified],
+    newest: Option<&'a Decided>,
     /// The sequence that was folded when gathering began: nothing newer is sure to be among the inputs.
     as_of: u64,
 }
@@ -78,22 +81,27 @@ impl Engine {
             LedgerState::Confirmed => Ledger::Confirmed,
             LedgerState::Unconfirmed(why) => Ledger::Unconfirmed { why },
         };
+        let decisions = self.statements.decisions.of(&self.hub.view).await?;
+        let newest: BTreeMap<_, _> = decisions
+            .iter()
+            .map(|decided| (decided.about(), decided.as_ref()))
+            .collect();
         for Found { release, tag_moved } in &releases {
             let below = baselines
                 .values()
                 .filter(|baseline| baseline.is_below(&release.key));
             let below: Vec<_> = below.collect();
-            let contents = release.contents.as_ref().map(|(_, contents)| contents);
-            let verified = self.verify(&release.key, contents, &release.evidence, self.hub.clock.now());
             for policy in &policies {
                 for baseline in &below {
+                    let key = baseline.baseline.key();
+                    let about = (&release.key, policy.policy.id.name.as_str(), &key);
                     let case = Case {
                         policy,
                         release,
                         tag_moved: *tag_moved,
                         baseline,
                         ledger: &ledger,
-                        verified: &verified,
+                        newest: newest.get(&about).copied(),
                         as_of,
                     };
                     if let Err(error) = self.decide(&case).await {
@@ -111,10 +119,10 @@ impl Engine {
         let now = self.hub.clock.now();
         let evaluation = case.evaluate(now);
         let series = subject::decision(release, name, &case.baseline.baseline.key(), 1);
-        let newest = self.hub.view.latest(series.series()).await?;
-        if !self.differs(case, (&evaluation, now), newest.as_ref()) {
+        if !self.differs(case, (&evaluation, now), case.newest) {
             return Ok(());
         }
+        let newest = self.hub.view.latest(series.series()).await?;
         let span = runtime::telemetry::work_span(TraceId::of_release(release), "decide");
         self.publish(case, (&evaluation, now), newest)
             .instrument(span)
@@ -126,7 +134,7 @@ impl Engine {
         &self,
         case: &Case<'_>,
         (evaluation, now): (&Evaluation, Timestamp),
-        newest: Option<&Fact>,
+        newest: Option<&Decided>,
     ) -> bool {
         let orphaned = |fact: &Fact| self.hub.journal.is_orphaned(fact, Role::Policy);
         differs(evaluation, &case.policy.policy.id, newest, now, orphaned)
@@ -162,7 +170,8 @@ impl Engine {
         let evaluate = |turn: Turn<'_>| {
             // Where somebody else has decided meanwhile, the inputs name the wrong predecessor: next time.
             let follows = turn.newest.map(|fact| fact.subject.to_string()) == decision.supersedes;
-            (follows && self.differs(case, (evaluation, now), turn.newest))
+            let newest = turn.newest.and_then(Decided::read);
+            (follows && self.differs(case, (evaluation, now), newest.as_ref()))
                 .then(|| v1::Decision::from(&decision))
         };
         let traceparent = TraceId::of_release(release).traceparent();
@@ -197,17 +206,20 @@ fn leading(evaluation: &Evaluation) -> Option<&domain::RuleResult> {
         .find(|rule| rule.outcome == evaluation.outcome)
 }
 
-/// Whether the answer is another one than the newest, or has to be renewed: its time runs out, or its key
-/// does not act any more (`orphaned`).
+/// Whether the answer is another one than the newest (one that can't be read is), or has to be renewed: its time runs
+/// out, or its key does not act any more (`orphaned`).
 fn differs(
     evaluation: &Evaluation,
     policy: &PolicyId,
-    newest: Option<&Fact>,
+    newest: Option<&Decided>,
     now: Timestamp,
     orphaned: impl Fn(&Fact) -> bool,
 ) -> bool {
-    let Some(fact) = newest else { return true };
-    let Ok(newest) = wire::decode::<v1::Decision, Decision>(&fact.statement) else {
+    let Some(Decided {
+        fact,
+        decision: newest,
+    }) = newest
+    else {
         return true;
     };
     let reasons = |rules: &[domain::RuleResult]| -> Vec<_> {
@@ -239,19 +251,13 @@ impl Case<'_> {
     }
 
     fn evaluate(&self, now: Timestamp) -> Evaluation {
-        let evidence: Vec<_> = self
-            .release
-            .evidence
-            .iter()
-            .map(|(_, evidence)| evidence.clone())
-            .collect();
         policy::evaluate(&Inputs {
             policy: &self.policy.policy,
             release: &self.release.key,
             contents: self.release.contents.as_ref().map(|(_, contents)| contents),
             summary: Some(&self.release.summary.1),
-            verified: self.verified,
-            evidence: &evidence,
+            verified: &self.release.verified,
+            evidence: &self.release.evidence,
             baseline: &self.baseline.baseline,
             ledger: self.ledger,
             tag_moved: self.tag_moved,
@@ -262,12 +268,9 @@ impl Case<'_> {
     /// Everything that the decision rests on.
     fn stored(&self, at: &At, supersedes: Option<String>) -> StoredInputs {
         let release = self.release;
-        let named = |(statement, evidence): &(StatementRef, Evidence)| Named {
+        let named = |(statement, evidence): (&StatementRef, &Evidence)| Named {
             statement: statement.clone(),
-            value: Evidence {
-                material: Vec::new(),
-                ..evidence.clone()
-            },
+            value: evidence.clone(),
         };
         StoredInputs {
             policy: self.policy.policy.id.clone(),
@@ -283,9 +286,14 @@ impl Case<'_> {
                 statement: statement.clone(),
                 value: contents.clone(),
             }),
-            evidence: release.evidence.iter().map(named).collect(),
+            evidence: release
+                .statements
+                .iter()
+                .zip(&release.evidence)
+                .map(named)
+                .collect(),
             trust_root: at.trust_root,
-            verified: self.verified.to_vec(),
+            verified: release.verified.clone(),
             baseline: Named {
                 statement: self.baseline.statement.clone(),
                 value: self.baseline.baseline.clone(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bus::{ViewError, subject};
 use domain::assignment::StatementRef;
 use domain::{Baseline, BaselineKey, Digest, Evidence, ReleaseContents, ReleaseKey, RoleSummary, Version};
+use policy::Verified;
 use wire::verification::v1;
 
 use crate::Engine;
@@ -17,8 +18,12 @@ pub(crate) struct Release {
     pub(crate) key: ReleaseKey,
     pub(crate) summary: (StatementRef, RoleSummary),
     pub(crate) contents: Option<(StatementRef, ReleaseContents)>,
-    /// The evidence that the summary names, each with its place and the digest of its envelope.
-    pub(crate) evidence: Vec<(StatementRef, Evidence)>,
+    /// The evidence that the summary names, without the material that it was verified from.
+    pub(crate) evidence: Vec<Evidence>,
+    /// Where that stands, in the same order.
+    pub(crate) statements: Vec<StatementRef>,
+    /// What this service found when it verified the material itself.
+    pub(crate) verified: Vec<Verified>,
 }
 
 /// A release that was found.
@@ -120,14 +125,14 @@ impl Engine {
         Ok(releases)
     }
 
-    /// A release by its summary, and whether everything was there that the summary names.
+    /// A release by its summary, verified, and whether everything was there that the summary names.
     async fn release(&self, stated: &Summary) -> Result<(Arc<Release>, bool), ViewError> {
         let summary = &stated.summary;
         let contents = match summary.contents {
             None => None,
             Some(digest) => self.contents(summary, digest).await?,
         };
-        let mut evidence = Vec::with_capacity(summary.checks.len());
+        let (mut statements, mut evidence) = (Vec::new(), Vec::new());
         for line in &summary.checks {
             let Ok(name) = line.subject.parse() else { continue };
             let Some(found) = self.hub.view.get(&name).await? else {
@@ -136,16 +141,24 @@ impl Engine {
             let read = wire::decode::<v1::Evidence, Evidence>(&found.statement);
             // Only the evidence that the summary names, by the digest that it names.
             if let (true, Ok(read)) = (found.digest() == line.evidence, read) {
-                evidence.push((reference(&found), read));
+                statements.push(reference(&found));
+                evidence.push(read);
             }
         }
         let whole =
             contents.is_some() == summary.contents.is_some() && evidence.len() == summary.checks.len();
+        let derived = contents.as_ref().map(|(_, contents)| contents);
+        let verified = self.verify(&summary.release, derived, &evidence, self.hub.clock.now());
+        for evidence in &mut evidence {
+            evidence.material = Vec::new();
+        }
         let release = Release {
             key: summary.release.clone(),
             summary: (stated.statement.clone(), summary.clone()),
             contents,
             evidence,
+            statements,
+            verified,
         };
         Ok((Arc::new(release), whole))
     }
@@ -212,6 +225,8 @@ mod tests {
             summary: (statement, summary),
             contents: None,
             evidence: Vec::new(),
+            statements: Vec::new(),
+            verified: Vec::new(),
         })
     }
 

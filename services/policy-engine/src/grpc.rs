@@ -14,6 +14,7 @@ use wire::policy::v1;
 use wire::policy::v1::policy_service_server::{PolicyService, PolicyServiceServer};
 
 use crate::Engine;
+use crate::statements::Decided;
 
 /// The service for a host.
 pub(crate) fn server(engine: Arc<Engine>) -> PolicyServiceServer<Api> {
@@ -25,22 +26,24 @@ pub(crate) fn server(engine: Arc<Engine>) -> PolicyServiceServer<Api> {
 pub(crate) struct Api(Arc<Engine>);
 
 impl Api {
-    /// The newest decision of each series, newest first.
-    async fn newest(&self) -> Result<Vec<(Decision, v1::DecisionView)>, ViewError> {
-        let mut facts = self.0.hub.view.list(Area::Policy, "decision").await?;
-        facts.sort_by_key(|fact| Reverse(fact.sequence));
-        let view = |fact: &Fact| {
-            let decision: Decision = wire::decode::<v1::Decision, _>(&fact.statement).ok()?;
-            let view = v1::DecisionView {
+    /// The newest decision of each series, newest first, of those that are wanted.
+    async fn newest(&self, wanted: Option<&ReleaseName>) -> Result<Vec<v1::DecisionView>, ViewError> {
+        let all = self.0.statements.decisions.of(&self.0.hub.view).await?;
+        let named =
+            |decided: &&Arc<Decided>| wanted.is_none_or(|wanted| wanted.names(&decided.decision.release));
+        let mut all: Vec<_> = all.iter().filter(named).collect();
+        all.sort_by_key(|decided| Reverse(decided.fact.sequence));
+        let view = |decided: &Arc<Decided>| {
+            let Decided { fact, decision } = decided.as_ref();
+            v1::DecisionView {
                 name: format!("decisions/{}", subject::decision_id(&fact.subject)),
                 subject: fact.subject.to_string(),
                 sequence: fact.sequence,
                 trace_id: TraceId::of_release(&decision.release).to_string(),
-                decision: Some(v1::Decision::from(&decision)),
-            };
-            Some((decision, view))
+                decision: Some(v1::Decision::from(decision)),
+            }
         };
-        Ok(facts.iter().filter_map(view).collect())
+        Ok(all.into_iter().map(view).collect())
     }
 
     /// A decision by name. Earlier decisions of a series keep their names.
@@ -75,17 +78,10 @@ impl PolicyService for Api {
                     .ok_or_else(|| *invalid("release", "is not like releases/flux/v2.9.4"))?,
             ),
         };
-        let all = self.newest().await.map_err(|error| *unavailable(&error))?;
-        let named = |decision: &Decision| {
-            wanted
-                .as_ref()
-                .is_none_or(|wanted| wanted.names(&decision.release))
-        };
-        let views = all
-            .into_iter()
-            .filter(|(decision, _)| named(decision))
-            .map(|(_, view)| view)
-            .collect();
+        let views = self
+            .newest(wanted.as_ref())
+            .await
+            .map_err(|error| *unavailable(&error))?;
         let paged = page(
             views,
             request.page_size,

@@ -1,7 +1,7 @@
 //! policy-engine: for each release, policy and baseline it gathers the evidence, verifies the upstream
 //! signatures itself with its own trust root and profiles, evaluates the policy and signs the decision.
 //!
-//! On every change, and every few seconds: `gather` (what is known) -> `verify` (again) ->
+//! On every change, and every few seconds: `gather` (what is known) with `verify` (again) ->
 //! `policy::evaluate` (pure) -> `decide` (publish if the answer is another one, or has to be renewed).
 //!
 //! [`replay`] makes a decision again from what was stored.
@@ -64,7 +64,6 @@ pub struct Engine {
     /// The policies of this replica's files, as published; what counts is the log's.
     files: Vec<wire::PolicyDocument>,
     begun: texts::Begun,
-    verified: verify::Cache,
     statements: statements::Statements,
     gathered: gather::Cache,
 }
@@ -113,7 +112,6 @@ impl Engine {
             trust,
             files,
             begun: texts::Begun::default(),
-            verified: verify::Cache::default(),
             statements: statements::Statements::default(),
             gathered: gather::Cache::default(),
         })

@@ -2,8 +2,8 @@
 
 use bus::{Area, Fact, Newest, subject};
 use domain::assignment::StatementRef;
-use domain::{Baseline, ClusterFacts, ClusterMember, ReleaseKey, RoleSummary};
-use wire::{fleet, release, verification};
+use domain::{Baseline, BaselineKey, ClusterFacts, ClusterMember, Decision, ReleaseKey, RoleSummary};
+use wire::{fleet, policy, release, verification};
 
 use crate::gather::InUse;
 use crate::texts::InForce;
@@ -13,6 +13,33 @@ use crate::texts::InForce;
 pub(crate) struct Summary {
     pub(crate) statement: StatementRef,
     pub(crate) summary: RoleSummary,
+}
+
+/// A decision as it stands.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) fact: Fact,
+    pub(crate) decision: Decision,
+}
+
+impl Decided {
+    /// Reads a fact.
+    pub(crate) fn read(fact: &Fact) -> Option<Self> {
+        let decision = wire::decode::<policy::v1::Decision, Decision>(&fact.statement).ok()?;
+        let fact = fact.clone();
+        Some(Self { fact, decision })
+    }
+
+    /// Release, policy and baseline.
+    pub(crate) fn about(&self) -> (&ReleaseKey, &str, &BaselineKey) {
+        let Decision {
+            release,
+            policy,
+            baseline,
+            ..
+        } = &self.decision;
+        (release, policy.name.as_str(), baseline)
+    }
 }
 
 /// The newest statement of each kind about each thing.
@@ -28,6 +55,8 @@ pub(crate) struct Statements {
     pub(crate) discovered: Newest<ReleaseKey>,
     /// The verifier's summaries.
     pub(crate) summaries: Newest<Summary>,
+    /// What was decided.
+    pub(crate) decisions: Newest<Decided>,
     /// The texts of policies.
     pub(crate) texts: Newest<InForce>,
 }
@@ -40,6 +69,7 @@ impl Default for Statements {
             baselines: Newest::new(Area::Verification, "contents", baseline),
             discovered: Newest::new(Area::Release, "discovered", discovered),
             summaries: Newest::new(Area::Verification, "summary", summary),
+            decisions: Newest::new(Area::Policy, "decision", Decided::read),
             texts: Newest::new(Area::Policy, "text", InForce::read),
         }
     }

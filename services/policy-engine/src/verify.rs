@@ -1,21 +1,12 @@
 //! Verifying upstream's signatures again: same material, own trust root, own profiles, own expectations.
 //! Nothing that signature-verifier concluded is taken over.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
-use domain::assignment::StatementRef;
 use domain::{Artifact, CheckResult, Digest, Evidence, ImageRef, ReleaseContents, ReleaseKey, Version};
 use evidence::Expectation;
 use jiff::Timestamp;
 use policy::Verified;
 
 use crate::Engine;
-
-/// Results by digest of the evidence: the same bytes give the same answer, a bad one too, as long as the
-/// process and with it the trust root lives.
-#[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<HashMap<(Digest, Artifact, Digest), Verified>>);
 
 /// An artifact as it must be.
 struct Wanted {
@@ -26,12 +17,13 @@ struct Wanted {
 }
 
 impl Engine {
-    /// Verifies the manifests and every image of the contents. An artifact without evidence has no result.
+    /// Verifies the manifests and every image of the contents. An artifact without evidence has no result. The same
+    /// evidence gives the same results, bad ones too, as long as the process and with it the trust root lives.
     pub(crate) fn verify(
         &self,
         release: &ReleaseKey,
         contents: Option<&ReleaseContents>,
-        evidence: &[(StatementRef, Evidence)],
+        evidence: &[Evidence],
         now: Timestamp,
     ) -> Vec<Verified> {
         wanted(release, contents)
@@ -39,28 +31,13 @@ impl Engine {
             .filter_map(|wanted| {
                 let found = evidence
                     .iter()
-                    .find(|(_, evidence)| evidence.artifact == wanted.artifact)?;
+                    .find(|evidence| evidence.artifact == wanted.artifact)?;
                 Some(self.verify_one(&wanted, found, now))
             })
             .collect()
     }
 
-    fn verify_one(
-        &self,
-        wanted: &Wanted,
-        (name, found): &(StatementRef, Evidence),
-        now: Timestamp,
-    ) -> Verified {
-        let key = (name.digest, wanted.artifact, wanted.digest);
-        if let Some(known) = self
-            .verified
-            .0
-            .lock()
-            .ok()
-            .and_then(|cache| cache.get(&key).cloned())
-        {
-            return known;
-        }
+    fn verify_one(&self, wanted: &Wanted, found: &Evidence, now: Timestamp) -> Verified {
         let profile = flux::identity::profile(wanted.artifact, &wanted.tag);
         let expect = Expectation {
             image: &wanted.image,
@@ -69,18 +46,14 @@ impl Engine {
         };
         let verdict = evidence::verify_signatures(&found.material, &expect, &self.trust, now);
         let passed = verdict.result == CheckResult::Passed;
-        let verified = Verified {
+        Verified {
             artifact: wanted.artifact,
             digest: wanted.digest,
             result: verdict.result,
             reason: (!passed).then_some(verdict.reason),
             detail: verdict.detail,
             integrated_time: verdict.integrated_time,
-        };
-        if let Ok(mut cache) = self.verified.0.lock() {
-            cache.insert(key, verified.clone());
         }
-        verified
     }
 }
 

@@ -38,8 +38,11 @@ use reverify::Turns;
 /// Name of the service, of its durable consumer, of its binary.
 pub const NAME: &str = "signature-verifier";
 
-/// How often releases without summary and facts without baseline are looked at again.
+/// How often facts without baseline are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How often releases are looked at: each look verifies what the newest attempt of each says.
+const RELEASES_EVERY: Duration = Duration::from_secs(10);
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -109,20 +112,34 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
     host.grpc.add(grpc::server(Arc::clone(&verifier)));
     let worker = handler::worker(hub.clone(), Arc::clone(&verifier));
     host.spawn(NAME, worker);
+    let (releases, shutdown) = (Arc::clone(&verifier), hub.shutdown.clone());
     host.spawn(NAME, async move {
-        hub.each_change(LOOK_AGAIN, || verifier.look_again()).await
+        loop {
+            releases.look_at_releases().await;
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = tokio::time::sleep(RELEASES_EVERY) => {}
+            }
+        }
+    });
+    host.spawn(NAME, async move {
+        hub.each_change(LOOK_AGAIN, || verifier.look_at_clusters()).await
     });
     Ok(())
 }
 
 impl Verifier {
-    /// What no message asks for: releases whose signature comes late or has not come, and clusters that changed.
-    async fn look_again(&self) {
-        let now = self.clock.now();
-        if let Err(error) = self.unsummarised(now).await {
+    /// What no message asks for: releases whose signature comes late or has not come, or whose evidence was signed by
+    /// a key that does not act any more.
+    async fn look_at_releases(&self) {
+        if let Err(error) = self.unsummarised(self.clock.now()).await {
             tracing::warn!(error = %runtime::errors::chain(&error), "no release could be verified");
         }
-        if let Err(error) = self.baselines(now).await {
+    }
+
+    /// Clusters that changed.
+    async fn look_at_clusters(&self) {
+        if let Err(error) = self.baselines(self.clock.now()).await {
             tracing::warn!(error = %runtime::errors::chain(&error), "no baseline could be verified");
         }
     }

@@ -1,4 +1,5 @@
 use attest::Header;
+use domain::Decision;
 
 use super::*;
 
@@ -11,7 +12,7 @@ fn policy() -> PolicyId {
     }
 }
 
-fn newest(outcome: Outcome, valid: SignedDuration) -> Fact {
+fn newest(outcome: Outcome, valid: SignedDuration) -> Decided {
     let release = domain::ReleaseKey {
         version: domain::Version::new(2, 9, 4),
         manifests: Digest::of(b"m"),
@@ -34,14 +35,15 @@ fn newest(outcome: Outcome, valid: SignedDuration) -> Fact {
     };
     let header = Header::published(subject.to_string(), NOW, "");
     let statement = attest::claim::statement(&header, &v1::Decision::from(&decision)).unwrap();
-    Fact {
+    let fact = Fact {
         subject,
         sequence: 2,
         time: NOW,
         traceparent: None,
         envelope: Vec::new().into(),
         statement,
-    }
+    };
+    Decided::read(&fact).unwrap()
 }
 
 fn evaluation(outcome: Outcome) -> Evaluation {
@@ -57,7 +59,7 @@ fn evaluation(outcome: Outcome) -> Evaluation {
 fn the_same_answer_is_given_once() {
     let day = SignedDuration::from_hours(24);
     let says =
-        |newest: Option<&Fact>, outcome| differs(&evaluation(outcome), &policy(), newest, NOW, |_| false);
+        |newest: Option<&Decided>, outcome| differs(&evaluation(outcome), &policy(), newest, NOW, |_| false);
     assert!(says(None, Outcome::Deny));
     assert!(!says(Some(&newest(Outcome::Deny, day)), Outcome::Deny));
     assert!(!says(Some(&newest(Outcome::Allow, day)), Outcome::Allow));

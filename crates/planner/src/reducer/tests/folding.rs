@@ -49,7 +49,7 @@ impl Lab {
                     finished: None,
                 });
             }
-            Step::OpenWave(opened) => self.fold_opened(&opened),
+            Step::OpenWave(opened) => self.fold_opened(opened),
             Step::BakeWave(baked) => {
                 let rollout = self.rollout.as_mut().unwrap();
                 assert!(rollout.opened.contains_key(&baked.wave));

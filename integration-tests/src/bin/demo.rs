@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use integration_tests::demo::{Played, Scene, Teller, play};
+use integration_tests::lab::progress::StderrLines;
+use integration_tests::lab::tools::{Tool, Tools};
 use integration_tests::lab::{Lab, tether};
+use integration_tests::outsider::has;
 use integration_tests::terminal::{self, write};
 
 /// A Flux release goes from a registry to three upgraded clusters, signed at every step, on real parts.
@@ -53,6 +56,9 @@ async fn run(arguments: &Arguments) -> ExitCode {
     let scenes = arguments
         .scene
         .map_or_else(|| Scene::ALL.to_vec(), |scene| vec![scene]);
+    if scenes.contains(&Scene::GoodPatch) {
+        outsider(&teller).await;
+    }
     let last = scenes.len();
     let place = place(&lab);
     for (number, scene) in scenes.into_iter().enumerate() {
@@ -73,6 +79,20 @@ async fn run(arguments: &Arguments) -> ExitCode {
     }
     next(&teller, arguments);
     ExitCode::SUCCESS
+}
+
+/// The export at the end of `good-patch` is checked by a cosign too: one is built, once, where the machine has none.
+/// Without one the scene says that it was not checked.
+async fn outsider(teller: &Teller) {
+    if has("cosign").await {
+        return;
+    }
+    let built = tokio::task::spawn_blocking(|| Tools::ensure(&[Tool::Cosign], &StderrLines)).await;
+    match built {
+        Ok(Ok(_tools)) => {}
+        Ok(Err(error)) => teller.say(&format!("no cosign: {}", runtime::errors::chain(&error))),
+        Err(error) => teller.say(&format!("no cosign: {error}")),
+    }
 }
 
 /// Where exports lie afterwards: above the binary, in the build's folder.

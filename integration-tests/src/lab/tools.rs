@@ -187,6 +187,15 @@ impl Tools {
         Ok(Self { paths })
     }
 
+    /// A tool that is there already; nothing is built.
+    #[must_use]
+    pub fn held(tool: Tool) -> Option<PathBuf> {
+        match std::env::var_os("FLUXGATE_TOOLS").filter(|folder| !folder.is_empty()) {
+            Some(folder) => Self::from_folder(&[tool], Path::new(&folder)).ok()?.paths.remove(&tool),
+            None => build::Cache::find().ok()?.get(tool),
+        }
+    }
+
     /// The path of a tool's binary.
     ///
     /// # Errors

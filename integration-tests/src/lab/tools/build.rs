@@ -62,7 +62,7 @@ impl Cache {
         build.publish(&self.folder.join(tool.name()).join(entry(tool, go)))
     }
 
-    fn get(&self, tool: Tool) -> Option<PathBuf> {
+    pub(super) fn get(&self, tool: Tool) -> Option<PathBuf> {
         let folder = self.folder.join(tool.name());
         let name = match &self.go {
             Some(go) => entry(tool, go),

@@ -228,7 +228,7 @@ const TABLE: &[Entry] = &[
         next_step: "Find out from upstream why the tag moved." },
     Entry { reason: Reason::BaselineImageUnknown, code: "BASELINE_IMAGE_UNKNOWN",
         meaning: "A node reports an image that could not be mapped to a verified image of Flux.",
-        next_step: "Look at the image ids of the cluster. A repacked mirror image is unknown, because only digests are compared." },
+        next_step: "Run `fluxgate describe clusters/NAME`: it names the component, what was found and what was expected. A repacked mirror image is unknown, because only digests are compared." },
     Entry { reason: Reason::EvidenceMissing, code: "EVIDENCE_MISSING",
         meaning: "The decision needs evidence that does not exist yet.",
         next_step: "Look at the verifier: `fluxgate describe releases/flux/VERSION`." },

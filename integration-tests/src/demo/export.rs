@@ -58,7 +58,8 @@ async fn by_hand(export: &Path, teller: &Teller) -> Result<(), DemoError> {
         return by_tools(export, (&["cosign"], &found.cosign), teller).await;
     }
     let Some(built) = Tools::held(Tool::Cosign) else {
-        teller.say("NOT CHECKED by cosign: it is not on this machine (`./justw demo` builds one where Go is)");
+        teller
+            .say("NOT CHECKED by cosign: it is not on this machine (`./justw demo` builds one where Go is)");
         return Ok(());
     };
     let folder = built.parent().unwrap_or(&built).display().to_string();
@@ -68,11 +69,7 @@ async fn by_hand(export: &Path, teller: &Teller) -> Result<(), DemoError> {
     Ok(())
 }
 
-async fn by_tools(
-    export: &Path,
-    (tools, script): (&[&str], &str),
-    teller: &Teller,
-) -> Result<(), DemoError> {
+async fn by_tools(export: &Path, (tools, script): (&[&str], &str), teller: &Teller) -> Result<(), DemoError> {
     let mut missing = Vec::new();
     for tool in tools {
         if !has(tool).await {
@@ -90,11 +87,7 @@ async fn by_tools(
     Ok(())
 }
 
-async fn checked(
-    export: &Path,
-    (tools, script): (&[&str], &str),
-    teller: &Teller,
-) -> Result<(), DemoError> {
+async fn checked(export: &Path, (tools, script): (&[&str], &str), teller: &Teller) -> Result<(), DemoError> {
     let ran = run(export, script).await.map_err(failed(export))?;
     let good: Vec<&str> = ran
         .stdout

@@ -191,7 +191,10 @@ impl Tools {
     #[must_use]
     pub fn held(tool: Tool) -> Option<PathBuf> {
         match std::env::var_os("FLUXGATE_TOOLS").filter(|folder| !folder.is_empty()) {
-            Some(folder) => Self::from_folder(&[tool], Path::new(&folder)).ok()?.paths.remove(&tool),
+            Some(folder) => Self::from_folder(&[tool], Path::new(&folder))
+                .ok()?
+                .paths
+                .remove(&tool),
             None => build::Cache::find().ok()?.get(tool),
         }
     }

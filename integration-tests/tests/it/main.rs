@@ -57,5 +57,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = groups.into_iter().flatten().collect();
     // It waits out two deliveries of half a minute each.
     trials.sort_by_key(|trial| trial.name() != "bus::a_slow_handler_is_not_delivered_twice");
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let ended = libtest_mimic::run(&arguments, trials);
+    trial::tell_the_longest();
+    ended.exit_code()
 }

@@ -1,9 +1,11 @@
 //! How a trial runs: its own runtime and lab, and what is left where it fails.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 use integration_tests::lab::Lab;
 use integration_tests::lab::progress::{Silent, StderrLines};
@@ -15,7 +17,32 @@ pub(crate) fn trial<F>(name: &str, body: impl FnOnce(Lab) -> F + Send + 'static)
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    Trial::test(name, move || on_a_lab(body))
+    let own = name.to_owned();
+    Trial::test(name, move || {
+        let begun = Instant::now();
+        let ended = on_a_lab(body);
+        TOOK.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((begun.elapsed(), own));
+        ended
+    })
+}
+
+/// How long each trial on a lab took.
+static TOOK: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+
+/// Tells which trials took longest, where many were run.
+pub(crate) fn tell_the_longest() {
+    const TOLD: usize = 10;
+    let mut took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    if took.len() <= TOLD {
+        return;
+    }
+    took.sort_by_key(|(time, _)| Reverse(*time));
+    eprintln!("The longest trials:");
+    for (time, name) in took.iter().take(TOLD) {
+        eprintln!("  {:>4.0} s  {name}", time.as_secs_f64());
+    }
 }
 
 /// A trial that takes no parts.

@@ -221,6 +221,15 @@ impl Client {
         let answer = self.verifications().get_verification(request).await;
         Ok(answer.map_err(failed(doing))?.into_inner())
     }
+
+    /// What the verifier knows about what a cluster runs.
+    pub(crate) async fn baseline_status(&self, name: &str) -> Result<verification::BaselineStatus, Failure> {
+        let doing = format!("asking the verifier about {name}");
+        let name = name.to_owned();
+        let request = verification::GetBaselineStatusRequest { name };
+        let answer = self.verifications().get_baseline_status(request).await;
+        Ok(answer.map_err(failed(doing))?.into_inner())
+    }
 }
 
 /// The failure of a call.

@@ -23,9 +23,11 @@ use wire::verification::v1;
 
 use crate::Verifier;
 
+mod obstacles;
 mod statements;
 mod version;
 
+pub(crate) use obstacles::{Obstacle, Obstacles};
 pub(crate) use statements::Statements;
 use statements::stated;
 use version::Origin;
@@ -45,10 +47,37 @@ pub(crate) enum BaselineError {
     Name(Version, #[source] domain::image::ParseImageRefError),
 }
 
+impl BaselineError {
+    const fn reason(&self) -> Reason {
+        match self {
+            Self::Registry(..) => Reason::RegistryUnreachable,
+            Self::Name(..) => Reason::BaselineImageUnknown,
+            Self::View(_) | Self::Journal(_) | Self::Blob(_) => Reason::HubUnavailable,
+        }
+    }
+}
+
 /// A component whose image could not be mapped.
 struct Unknown {
     component: Component,
     detail: String,
+}
+
+/// What looking at a cluster came to.
+enum Looked {
+    /// It is published; without a version where no one release has these images and CRDs.
+    Baseline(Baseline),
+    /// Nothing could be published.
+    Obstacle(Obstacle),
+}
+
+/// What is known about what a cluster runs.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// It is verified.
+    Baseline(Box<Baseline>),
+    /// It is not, or its version is not known: what was in the way, and when.
+    Obstacle(Obstacle, Timestamp),
 }
 
 /// The same for all that run the same.
@@ -94,22 +123,64 @@ impl Verifier {
             if !self.running.is_due(&item, now) {
                 continue;
             }
-            match self.baseline(facts, known, &releases, now).await {
-                Ok(Some(baseline)) if baseline.version.is_some() => {
+            let looked = self.baseline(facts, known, &releases, now).await;
+            match self.settle(facts, looked) {
+                Ok(baseline) => {
                     self.running.done(&item);
+                    self.obstacles.gone(&item);
                     made.push(baseline);
                 }
-                // Without a version it is looked at again, later.
-                Ok(_) => self.running.failed(item, now),
-                Err(error) => {
-                    let error = runtime::errors::chain(&error);
-                    tracing::warn!(cluster = %facts.cluster, error, "a baseline could not be verified");
+                // Looked at again, later.
+                Err(obstacle) => {
                     self.running.failed(item, now);
+                    self.obstacles.met(item, obstacle, now);
                 }
             }
         }
+        self.obstacles.keep(&items);
         self.running.keep(&items);
         Ok(())
+    }
+
+    /// The baseline with its version, or what is in the way of it; that is logged.
+    fn settle(
+        &self,
+        facts: &ClusterFacts,
+        looked: Result<Looked, BaselineError>,
+    ) -> Result<Baseline, Obstacle> {
+        let obstacle = match looked {
+            Ok(Looked::Baseline(baseline)) if baseline.version.is_some() => return Ok(baseline),
+            Ok(Looked::Baseline(_)) => Obstacle {
+                reason: Reason::BaselineVersionUnknown,
+                detail: "its images and CRDs are those of no one release".to_owned(),
+            },
+            Ok(Looked::Obstacle(obstacle)) => obstacle,
+            Err(error) => Obstacle {
+                reason: error.reason(),
+                detail: runtime::errors::chain(&error),
+            },
+        };
+        let Obstacle { reason, detail } = &obstacle;
+        tracing::warn!(cluster = %facts.cluster, %reason, detail, "what runs could not be verified");
+        Err(obstacle)
+    }
+
+    /// What is known about what a cluster runs: its baseline, or what was in the way of it when this process looked
+    /// last; `None` where the agent has sent no facts, or nobody has looked at them yet.
+    ///
+    /// # Errors
+    /// If the view can't be read.
+    pub(crate) async fn standing(&self, cluster: &ClusterName) -> Result<Option<Standing>, ViewError> {
+        let facts = self.statements.facts.of(&self.view).await?;
+        let Some(facts) = facts.iter().find(|facts| facts.cluster == *cluster) else {
+            return Ok(None);
+        };
+        if let Some((obstacle, met)) = self.obstacles.of(&item(facts)) {
+            return Ok(Some(Standing::Obstacle(obstacle, met)));
+        }
+        let baselines = self.statements.baselines.of(&self.view).await?;
+        let found = baselines.iter().find(|stated| stated.1.describes(facts));
+        Ok(found.map(|stated| Standing::Baseline(Box::new(stated.1.clone()))))
     }
 
     /// Whether there may be something to add to a baseline that stands.
@@ -123,14 +194,14 @@ impl Verifier {
         Ok(removed.map(|member| member.cluster.clone()).collect())
     }
 
-    /// The baseline of a cluster, published; `None` where it can't be known now.
+    /// The baseline of a cluster, published.
     async fn baseline(
         &self,
         facts: &ClusterFacts,
         known: Option<&(Fact, Baseline)>,
         releases: &[Arc<ReleaseContents>],
         now: Timestamp,
-    ) -> Result<Option<Baseline>, BaselineError> {
+    ) -> Result<Looked, BaselineError> {
         let mut baseline = match known {
             Some((_, baseline)) => baseline.clone(),
             None => match self.mapped(facts, now).await? {
@@ -140,11 +211,11 @@ impl Verifier {
                     images,
                     crds: facts.crd_set(),
                 },
-                Err(unknown) => {
-                    let reason = Reason::BaselineImageUnknown;
-                    tracing::warn!(cluster = %facts.cluster, component = %unknown.component, %reason,
-                        detail = unknown.detail, "what runs could not be verified");
-                    return Ok(None);
+                Err(Unknown { component, detail }) => {
+                    return Ok(Looked::Obstacle(Obstacle {
+                        reason: Reason::BaselineImageUnknown,
+                        detail: format!("{component}: {detail}"),
+                    }));
                 }
             },
         };
@@ -154,11 +225,14 @@ impl Verifier {
                     (baseline.version, baseline.layer) = (Some(version), Some(layer));
                 }
                 Origin::None => {}
+                Origin::Unknown(why) if known.is_none() => {
+                    return Ok(Looked::Obstacle(Obstacle {
+                        reason: Reason::BaselineVersionUnknown,
+                        detail: format!("which release runs can't be known yet: {why}"),
+                    }));
+                }
                 Origin::Unknown(why) => {
                     tracing::warn!(cluster = %facts.cluster, why, "which release runs can't be known yet");
-                    if known.is_none() {
-                        return Ok(None);
-                    }
                 }
             }
         }
@@ -168,7 +242,7 @@ impl Verifier {
             tracing::info!(cluster = %facts.cluster, baseline = %baseline.key(), version,
                 attempt = fact.subject.n(), "baseline verified");
         }
-        Ok(Some(baseline))
+        Ok(Looked::Baseline(baseline))
     }
 
     /// Each component's index, verified, if it covers every id that the nodes report.

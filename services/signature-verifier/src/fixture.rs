@@ -17,7 +17,7 @@ use testkit::sigstore::DemoSigstore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backoff::Backoff;
-use crate::baseline::Statements;
+use crate::baseline::{Obstacles, Statements};
 use crate::reverify::Turns;
 use crate::{Settings, Verifier};
 
@@ -122,6 +122,7 @@ impl Shop {
             statements: Statements::default(),
             releases: Backoff::default(),
             running: Backoff::default(),
+            obstacles: Obstacles::default(),
             turns: Turns::default(),
         });
         Self {

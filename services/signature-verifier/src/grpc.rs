@@ -12,6 +12,7 @@ use wire::verification::v1;
 use wire::verification::v1::verification_service_server::{VerificationService, VerificationServiceServer};
 
 use crate::Verifier;
+use crate::baseline::Standing;
 use crate::release::ReleaseError;
 use crate::reverify::{Found, Reverified, ReverifyError};
 
@@ -75,6 +76,32 @@ impl VerificationService for Api {
             }
         }
         Ok(Response::new(response))
+    }
+
+    async fn get_baseline_status(
+        &self,
+        request: Request<v1::GetBaselineStatusRequest>,
+    ) -> Result<Response<v1::BaselineStatus>, Status> {
+        let name = request.into_inner().name;
+        let cluster = name.strip_prefix("clusters/").and_then(|name| name.parse().ok());
+        let Some(cluster) = cluster else {
+            return Err(*invalid("name", "is not like clusters/prod-eu"));
+        };
+        let standing = self.0.standing(&cluster).await;
+        let mut status = v1::BaselineStatus {
+            name,
+            ..v1::BaselineStatus::default()
+        };
+        match standing.map_err(|error| *unavailable(&error))? {
+            Some(Standing::Baseline(baseline)) => status.baseline = baseline.key().to_string(),
+            Some(Standing::Obstacle(obstacle, met)) => {
+                obstacle.reason.code().clone_into(&mut status.reason);
+                status.detail = obstacle.detail;
+                status.check_time = Some(wire::time::timestamp(met));
+            }
+            None => {}
+        }
+        Ok(Response::new(status))
     }
 }
 

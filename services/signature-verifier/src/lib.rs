@@ -31,7 +31,7 @@ use hub::{Host, Hub};
 use runtime::Clock;
 
 use backoff::Backoff;
-use baseline::Statements;
+use baseline::{Obstacles, Statements};
 pub use config::Settings;
 use reverify::Turns;
 
@@ -82,6 +82,8 @@ struct Verifier {
     releases: Backoff<ReleaseKey>,
     /// What runs somewhere and could not be mapped, by the digest of it.
     running: Backoff<Digest>,
+    /// Why it could not be.
+    obstacles: Obstacles,
     /// Persons who want a release verified again.
     turns: Turns,
 }
@@ -107,6 +109,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         statements: Statements::default(),
         releases: Backoff::default(),
         running: Backoff::default(),
+        obstacles: Obstacles::default(),
         turns: Turns::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&verifier)));

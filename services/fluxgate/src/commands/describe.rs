@@ -47,11 +47,18 @@ pub(super) async fn run(args: &DescribeArgs, context: &Context<'_>) -> Result<Ex
             let name = in_collection("clusters", name);
             let doing = format!("getting {name}");
             let answer = client.fleet().get_cluster(GetClusterRequest { name }).await;
-            show(
-                context,
-                &answer.map_err(failed(doing))?.into_inner(),
-                describe::cluster,
-            )?;
+            let cluster = answer.map_err(failed(doing))?.into_inner();
+            // Where what runs is known there is nothing to ask for.
+            let unknown = cluster.facts.is_some() && cluster.version.is_empty();
+            let baseline = if unknown {
+                let asked = client.baseline_status(&cluster.name).await;
+                Some(asked.map_err(|failure| failure.to_string()))
+            } else {
+                None
+            };
+            show(context, &cluster, |cluster, look| {
+                describe::cluster(cluster, baseline.as_ref(), look)
+            })?;
         }
     }
     Ok(Exit::Done)

@@ -1,6 +1,7 @@
 //! A cluster: membership, facts, assignment, what its agent said, health, waits.
 
 use wire::fleet::v1::{Action, Cluster, Gate, HealthReport, ReportKind};
+use wire::verification::v1::BaselineStatus;
 
 use super::{Look, Page};
 use crate::lists;
@@ -8,8 +9,11 @@ use crate::names::{self, without_digest};
 use crate::table::{Table, clean};
 use crate::words::{self, at, instant, instant_and_age, or_nothing};
 
-/// The text.
-pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
+/// What the verifier knows about what the cluster runs, or why it could not be asked.
+pub(crate) type Asked = Result<BaselineStatus, String>;
+
+/// The text. The verifier is asked where what runs is not known.
+pub(crate) fn cluster(cluster: &Cluster, asked: Option<&Asked>, look: Look) -> String {
     let mut page = Page::default();
     page.field("Name", &cluster.name);
     page.field("Version", &or_nothing(&cluster.version));
@@ -18,6 +22,7 @@ pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
     page.field("Wave", &or_nothing(&cluster.wave));
     page.field("Mode", &words::mode(cluster.mode));
     page.field("Baseline", &or_nothing(&cluster.baseline));
+    let obstacle = asked.and_then(|asked| obstacle(&mut page, asked, look));
     stops(&mut page, cluster);
     member(&mut page, cluster);
     heartbeat(&mut page, cluster, look);
@@ -34,8 +39,26 @@ pub(crate) fn cluster(cluster: &Cluster, look: Look) -> String {
         None => page.line("- (never judged)"),
     }
     waits(&mut page, cluster, look);
-    page.reasons(codes(cluster), "Nothing to do.");
+    page.reasons(obstacle.into_iter().chain(codes(cluster)), "Nothing to do.");
     page.text()
+}
+
+/// Why what runs is not mapped to verified images; gives the reason code.
+fn obstacle<'a>(page: &mut Page, asked: &'a Asked, look: Look) -> Option<&'a str> {
+    let status = match asked {
+        Ok(status) => status,
+        Err(why) => {
+            page.field("Not verified", &format!("why is not known: {why}"));
+            return None;
+        }
+    };
+    if status.reason.is_empty() {
+        return None;
+    }
+    let looked = instant_and_age(status.check_time, look.now);
+    page.field("Not verified", &format!("{}: {}", status.reason, status.detail));
+    page.field("Looked at", &looked);
+    Some(&status.reason)
 }
 
 /// The hub tells a stop in words: `freeze wave/canary: an incident`.

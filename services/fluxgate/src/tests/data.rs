@@ -13,7 +13,7 @@ use wire::verification::v1::{
     Evidence, IdentityProfile, RoleSummary, SignerIdentity, SummaryLine, Verification,
 };
 
-pub(super) use fleet::{clusters, rollouts};
+pub(super) use fleet::{baselines, clusters, rollouts};
 pub(super) use stops::{stop, stops};
 
 const ISSUER: &str = "https://token.actions.githubusercontent.com";

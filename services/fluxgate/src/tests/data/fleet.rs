@@ -13,6 +13,8 @@ use wire::rollout::v1::{
     WaveState,
 };
 
+use wire::verification::v1::BaselineStatus;
+
 use super::{baseline, digest, key, time};
 
 const ROLLOUT: &str = "flux-v2.9.3-1";
@@ -159,6 +161,7 @@ pub(crate) fn clusters() -> Vec<Cluster> {
         ..cluster("edge-1", "canary", Mode::Enforce)
     };
     let refused = Cluster {
+        facts: Some(facts("prod-us-1")),
         assignment: Some(assignment("prod-us-1", 3, Action::Upgrade)),
         reports: vec![Report {
             detail: "/spec/replicas of source-controller: expected 1, found 2".to_owned(),
@@ -200,6 +203,18 @@ pub(crate) fn clusters() -> Vec<Cluster> {
         ..cluster("prod-eu-7", "main", Mode::Observe)
     };
     vec![canary, edge, unheard, refused]
+}
+
+/// What the verifier says where what runs is not known.
+pub(crate) fn baselines() -> Vec<BaselineStatus> {
+    vec![BaselineStatus {
+        name: "clusters/prod-us-1".to_owned(),
+        reason: "BASELINE_IMAGE_UNKNOWN".to_owned(),
+        detail: "source-controller: a node reports sha256:0123, which is not part of ghcr.io/fluxcd/source-controller:v1.8.2"
+            .to_owned(),
+        check_time: time("11:58:00"),
+        ..BaselineStatus::default()
+    }]
 }
 
 fn snapshot(wave: &str, clusters: &[&str]) -> WaveSnapshot {

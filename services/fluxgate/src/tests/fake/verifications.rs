@@ -54,6 +54,15 @@ impl verification_server::VerificationService for Hub {
         self.verified(&name).cloned().map(Response::new)
     }
 
+    async fn get_baseline_status(
+        &self,
+        request: Request<verification::GetBaselineStatusRequest>,
+    ) -> Result<Response<verification::BaselineStatus>, Status> {
+        let name = self.ready(request).await?.name;
+        let found = self.baselines.iter().find(|status| status.name == name);
+        Ok(Response::new(found.cloned().unwrap_or_default()))
+    }
+
     async fn reverify_release(
         &self,
         request: Request<verification::ReverifyReleaseRequest>,

@@ -62,7 +62,8 @@ async fn facts(shop: &Shop, published: &Published, form: Form) -> ClusterFacts {
 /// The component that can't be mapped and why; nothing may be said about such a cluster.
 async fn unknown(shop: &Shop, facts: &ClusterFacts) -> (Component, String) {
     let said = shop.world.log.events().len();
-    assert_eq!(shop.verifier.baseline(facts, None, &[], NOW).await.unwrap(), None);
+    let looked = shop.verifier.baseline(facts, None, &[], NOW).await;
+    assert!(matches!(looked, Ok(Looked::Obstacle(_))));
     assert_eq!(shop.world.log.events().len(), said);
     match shop.verifier.mapped(facts, NOW).await.unwrap() {
         Ok(images) => panic!("mapped to {images:?}"),
@@ -76,8 +77,9 @@ async fn each_form_of_image_id_is_mapped_to_the_same_baseline() {
     let mut keys = BTreeSet::new();
     for (name, form) in FORMS {
         let facts = facts(&shop, &published, form).await;
-        let baseline = shop.verifier.baseline(&facts, None, &[], NOW).await.unwrap();
-        let baseline = baseline.unwrap_or_else(|| panic!("{name} is not mapped"));
+        let looked = shop.verifier.baseline(&facts, None, &[], NOW).await;
+        let baseline = shop.verifier.settle(&facts, looked);
+        let baseline = baseline.unwrap_or_else(|why| panic!("{name} is not mapped: {why:?}"));
         assert_eq!(baseline.version, Some(RUNNING), "{name}");
         assert!(baseline.describes(&facts), "{name}");
         for component in Component::DEFAULT {
@@ -135,12 +137,8 @@ async fn a_faithful_mirror_is_known_and_a_repacked_image_is_not() {
     let odd = facts.components.get_mut(&ODD).unwrap();
     let tag = odd.image.tag().unwrap().to_owned();
     odd.image = ImageRef::tagged("mirror.example/flux/helm", &tag).unwrap();
-    let baseline = shop
-        .verifier
-        .baseline(&facts, None, &[], NOW)
-        .await
-        .unwrap()
-        .unwrap();
+    let looked = shop.verifier.baseline(&facts, None, &[], NOW).await;
+    let baseline = shop.verifier.settle(&facts, looked).unwrap();
     assert_eq!(baseline.version, Some(RUNNING));
 
     // The same files in another manifest: pushed again by a tool that compresses otherwise.
@@ -151,6 +149,26 @@ async fn a_faithful_mirror_is_known_and_a_repacked_image_is_not() {
     assert!(
         detail.contains("which is not part of ghcr.io/fluxcd/helm-controller"),
         "{detail}"
+    );
+    // Whoever asks about the cluster is told the same.
+    let looked = shop.verifier.baseline(&facts, None, &[], NOW).await;
+    let obstacle = shop.verifier.settle(&facts, looked).unwrap_err();
+    assert_eq!(obstacle.reason, Reason::BaselineImageUnknown);
+    assert_eq!(obstacle.detail, format!("helm-controller: {detail}"));
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_is_said_to_be_in_the_way() {
+    let (shop, published) = shop().await;
+    let facts = facts(&shop, &published, |image| image.index).await;
+    shop.registry.set_broken(true);
+    let looked = shop.verifier.baseline(&facts, None, &[], NOW).await;
+    let obstacle = shop.verifier.settle(&facts, looked).unwrap_err();
+    assert_eq!(obstacle.reason, Reason::RegistryUnreachable);
+    assert!(
+        obstacle.detail.starts_with("fetching ghcr.io/fluxcd/"),
+        "{}",
+        obstacle.detail
     );
 }
 

@@ -145,8 +145,17 @@ fn milliseconds(time: Duration) -> String {
 
 /// What a process holds in memory now, in MB (10^6 bytes): `VmRSS` of `proc(5)`.
 fn memory(id: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    of_proc(id, ("status", "VmRSS:"))
+}
+
+/// Of these the megabytes that are no file's: what it allocated and wrote.
+fn own_memory(id: u32) -> Option<f64> {
+    of_proc(id, ("smaps_rollup", "Anonymous:"))
+}
+
+fn of_proc(id: u32, (file, field): (&str, &str)) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/{file}")).ok()?;
+    let line = text.lines().find(|line| line.starts_with(field))?;
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024.0 / 1e6)
 }

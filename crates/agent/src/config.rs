@@ -107,6 +107,29 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// The hub takes what is older than five minutes for silence: with two minutes one message may be lost.
+    const LONGEST: Duration = Duration::from_mins(2);
+    /// An API server is not to be asked without a pause.
+    const SHORTEST: Duration = Duration::from_millis(100);
+
+    fn validate(&self) -> Result<(), Invalid> {
+        for (key, value) in [
+            ("timing.poll", self.poll),
+            ("timing.observe", self.observe),
+            ("timing.settle", self.settle),
+            ("timing.heartbeat", self.heartbeat),
+        ] {
+            if !(Self::SHORTEST..=Self::LONGEST).contains(&value) {
+                let remedy = "the hub takes an agent that it has not heard for five minutes for silent; leave the \
+                              key out for the default";
+                return Err(invalid(key, format!("{value:?}"), "from 100ms to 2m", remedy));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn observe() -> String {
     Mode::Observe.to_string()
 }
@@ -219,7 +242,7 @@ impl Validate for Config {
             let remedy = "name each policy whose ALLOW counts here, like [[policies]] name = \"default\"";
             return Err(invalid("policies", "empty", "at least one policy", remedy));
         }
-        Ok(())
+        self.timing.validate()
     }
 }
 
@@ -344,6 +367,30 @@ mod tests {
             ..example()
         };
         assert_eq!(config.validate().unwrap_err().key, "policies");
+    }
+
+    #[test]
+    fn an_agent_that_would_be_taken_for_silent_is_refused() {
+        let timed = |timing: Timing| Config { timing, ..example() }.validate();
+        let rare = Timing {
+            heartbeat: Duration::from_mins(3),
+            ..Timing::default()
+        };
+        let invalid = timed(rare).unwrap_err();
+        assert_eq!(
+            (invalid.key.as_str(), invalid.expected.as_str()),
+            ("timing.heartbeat", "from 100ms to 2m")
+        );
+        let never = Timing {
+            poll: Duration::ZERO,
+            ..Timing::default()
+        };
+        assert_eq!(timed(never).unwrap_err().key, "timing.poll");
+        let longest = Timing {
+            observe: Duration::from_mins(2),
+            ..Timing::default()
+        };
+        timed(longest).unwrap();
     }
 
     #[test]

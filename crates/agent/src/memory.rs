@@ -114,7 +114,16 @@ impl File {
         let new = self.path.with_extension("new");
         write(&new, &text)
             .and_then(|()| std::fs::rename(&new, &self.path))
+            .and_then(|()| sync_folder(&self.path))
             .map_err(failed)
+    }
+}
+
+/// A new name is on disk when its folder is.
+fn sync_folder(file: &Path) -> std::io::Result<()> {
+    match file.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::agents::Simulated;
 use super::fleet::write_fleet;
-use super::{BenchError, memory, milliseconds};
+use super::{BenchError, memory, milliseconds, own_memory};
 use crate::lab::Lab;
 use crate::stage::{Service, Stage};
 
@@ -25,12 +25,16 @@ pub(super) async fn run(lab: &Lab, write: fn(&str)) -> Result<(), BenchError> {
     }
     tokio::time::sleep(REST).await;
     for (service, ready) in Service::ALL.into_iter().zip(ready) {
-        let held = hub.process_id(service).and_then(memory);
-        let held = held.map_or_else(|| "not known".to_owned(), |held| format!("{held:.1} MB"));
+        let megabytes = |of: fn(u32) -> Option<f64>| {
+            let held = hub.process_id(service).and_then(of);
+            held.map_or_else(|| "not known".to_owned(), |held| format!("{held:.1} MB"))
+        };
         write(&format!(
-            "  {:<20} ready in {:>10}   holds {held}",
+            "  {:<20} ready in {:>10}   holds {}, of which {} are its own and the rest the program's file",
             service.name(),
-            milliseconds(ready)
+            milliseconds(ready),
+            megabytes(memory),
+            megabytes(own_memory)
         ));
     }
     Ok(())

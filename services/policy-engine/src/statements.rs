@@ -23,11 +23,18 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    /// Reads a fact.
+    /// Reads a fact. One that stands under another name than it claims is none.
     pub(crate) fn read(fact: &Fact) -> Option<Self> {
         let decision = wire::decode::<policy::v1::Decision, Decision>(&fact.statement).ok()?;
+        let Decision {
+            release,
+            policy,
+            baseline,
+            ..
+        } = &decision;
+        let own = subject::decision(release, &policy.name, baseline, fact.subject.n());
         let fact = fact.clone();
-        Some(Self { fact, decision })
+        (own == fact.subject).then_some(Self { fact, decision })
     }
 
     /// Release, policy and baseline.

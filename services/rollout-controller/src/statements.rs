@@ -124,6 +124,15 @@ fn mode(fact: &Fact) -> Option<wire::ModeSetting> {
 
 fn decision(fact: &Fact) -> Option<DecisionView> {
     let decision: Decision = wire::decode::<policy::v1::Decision, _>(&fact.statement).ok()?;
+    let Decision {
+        release,
+        policy,
+        baseline,
+        ..
+    } = &decision;
+    if subject::decision(release, &policy.name, baseline, fact.subject.n()) != fact.subject {
+        return None;
+    }
     let leading = decision
         .rules
         .iter()

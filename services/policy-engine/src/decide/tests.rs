@@ -77,3 +77,18 @@ fn an_allow_is_renewed_when_it_ends_or_its_key_does_not_act_any_more() {
     let denied = newest(Outcome::Deny, day);
     assert!(!differs(&deny, &policy(), Some(&denied), NOW, |_| true));
 }
+
+#[test]
+fn a_decision_under_another_name_is_none() {
+    let mut fact = newest(Outcome::Deny, SignedDuration::from_hours(24)).fact;
+    assert!(Decided::read(&fact).is_some());
+    let next = fact.subject.to_string().replacen(".decision.1", ".decision.2", 1);
+    fact.subject = next.parse().unwrap();
+    assert!(Decided::read(&fact).is_some(), "the next of the same series");
+    let release = domain::ReleaseKey {
+        version: domain::Version::new(2, 9, 5),
+        manifests: Digest::of(b"m"),
+    };
+    fact.subject = subject::decision(&release, "default", &"0123456789abcdef".parse().unwrap(), 1);
+    assert!(Decided::read(&fact).is_none());
+}

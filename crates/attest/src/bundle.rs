@@ -206,7 +206,8 @@ impl Trust {
         subject: &str,
         sequence: u64,
     ) -> Result<Statement, TrustError> {
-        self.judge(envelope, role, subject, |key| key.speaks_at(sequence))
+        let judged = self.judge(envelope, role, subject, |key| key.speaks_at(sequence));
+        judged.map(|(statement, _key)| statement)
     }
 
     /// A statement to act upon now, whose place on the stream can't be seen: signed by a key of the role
@@ -221,7 +222,23 @@ impl Trust {
         subject: &str,
         now: Timestamp,
     ) -> Result<Statement, TrustError> {
-        self.judge(envelope, role, subject, |key| key.acts_at(now))
+        let judged = self.judge(envelope, role, subject, |key| key.acts_at(now));
+        judged.map(|(statement, _key)| statement)
+    }
+
+    /// As [`Self::acting`]; says until when it may be acted upon under this bundle: the end of the key's window.
+    ///
+    /// # Errors
+    /// As [`Self::acting`].
+    pub fn acting_until(
+        &self,
+        envelope: &[u8],
+        role: Role,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp, TrustError> {
+        let judged = self.judge(envelope, role, subject, |key| key.acts_at(now));
+        judged.map(|(_statement, key)| key.not_after)
     }
 
     fn judge(
@@ -230,19 +247,19 @@ impl Trust {
         role: Role,
         subject: &str,
         counts: impl Fn(&BundleKey) -> bool,
-    ) -> Result<Statement, TrustError> {
+    ) -> Result<(Statement, &BundleKey), TrustError> {
         let parsed = Envelope::parse(envelope)?;
         let mut candidates = self
             .keys
             .iter()
             .filter(|(key, _)| key.role == role && counts(key));
-        if !candidates.any(|(_, public)| parsed.is_by(public)) {
+        let Some((key, _)) = candidates.find(|(_, public)| parsed.is_by(public)) else {
             return Err(TrustError::Role(role));
-        }
+        };
         let statement = Statement::parse(parsed.payload()).map_err(ClaimError::from)?;
         let claimed = statement.header()?.subject;
         if claimed == subject {
-            Ok(statement)
+            Ok((statement, key))
         } else {
             Err(TrustError::Subject {
                 claimed,

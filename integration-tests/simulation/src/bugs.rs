@@ -26,6 +26,12 @@ pub enum Bug {
     ForgetsEpochs,
     /// policy-engine and rollout-controller take the ledger for sure.
     IgnoresLedger,
+    /// rollout-controller takes every stop for lifted.
+    IgnoresStops,
+    /// Persons are answered when their stop is stored, before it is applied.
+    AnswersEarly,
+    /// Agents keep to the first trust bundle.
+    KeepsTheFirstBundle,
 }
 
 /// The log as a replica with a bug uses it.
@@ -59,14 +65,14 @@ impl Careless {
             .map(|other| other.n());
         let next = subject.series().at(numbers.max().unwrap_or(0) + 1);
         let statement = Statement::parse(Envelope::parse(payload).ok()?.payload()).ok()?;
-        let claim: wire::policy::v1::Decision = statement.claim().ok()?;
         let header = Header {
             subject: next.to_string(),
             ..statement.header().ok()?
         };
         let header = header.as_of(events.len() as u64);
-        let signed = claim::sign(&header, &claim, Fixture::get().key(Role::Policy)).ok()?;
-        Some((next, signed.to_bytes().into()))
+        let claim: wire::policy::v1::Decision = statement.claim().ok()?;
+        let signed = claim::sign(&header, &claim, Fixture::get().key(Role::Policy));
+        Some((next, signed.ok()?.to_bytes().into()))
     }
 }
 
@@ -82,11 +88,17 @@ impl EventLog for Careless {
         if self.bug == Bug::IgnoresExpectation {
             return Ok(Appended::Stored(self.log.inject(subject.to_string(), payload)));
         }
-        let decision = subject.area() == Area::Policy && subject.step() == "decision";
-        if self.bug == Bug::IgnoresAsOf
-            && decision
-            && let Some((subject, payload)) = self.renumbered(subject, &payload)
-        {
+        let blind = match self.bug {
+            Bug::IgnoresAsOf => subject.area() == Area::Policy && subject.step() == "decision",
+            Bug::IgnoresExpectation
+            | Bug::ReadsTheLast
+            | Bug::ForgetsEpochs
+            | Bug::IgnoresLedger
+            | Bug::IgnoresStops
+            | Bug::AnswersEarly
+            | Bug::KeepsTheFirstBundle => false,
+        };
+        if blind && let Some((subject, payload)) = self.renumbered(subject, &payload) {
             return self
                 .way
                 .append(&subject, payload, traceparent, Expect::Absent)
@@ -113,8 +125,15 @@ impl EventLog for Careless {
 
     async fn tail(&self, from: u64, filters: Vec<String>) -> Result<Tail, LogError> {
         let tail = self.way.tail(from, filters).await?;
-        if self.bug != Bug::ReadsTheLast {
-            return Ok(tail);
+        match self.bug {
+            Bug::ReadsTheLast => {}
+            Bug::IgnoresStops => return Ok(tail.map(|event| event.map(lifted)).boxed()),
+            Bug::IgnoresExpectation
+            | Bug::IgnoresAsOf
+            | Bug::ForgetsEpochs
+            | Bug::IgnoresLedger
+            | Bug::AnswersEarly
+            | Bug::KeepsTheFirstBundle => return Ok(tail),
         }
         let log = self.log.clone();
         let last = move |event: Result<Stored, LogError>| {
@@ -127,5 +146,27 @@ impl EventLog for Careless {
             })
         };
         Ok(tail.map(last).boxed())
+    }
+}
+
+/// A stop as a lifted one; anything else as it is.
+fn lifted(event: Stored) -> Stored {
+    let claimed = || {
+        let subject: Subject = event.subject.parse().ok()?;
+        let statement = Statement::parse(Envelope::parse(&event.payload).ok()?.payload()).ok()?;
+        let stop: wire::rollout::v1::StopSet = statement.claim().ok()?;
+        (subject.step() == "stop" && stop.active).then_some((statement.header().ok()?, stop))
+    };
+    let Some((header, stop)) = claimed() else {
+        return event;
+    };
+    let lifted = wire::rollout::v1::StopSet {
+        active: false,
+        ..stop
+    };
+    let signed = claim::sign(&header, &lifted, Fixture::get().key(Role::Controller)).expect("signing");
+    Stored {
+        payload: signed.to_bytes().into(),
+        ..event
     }
 }

@@ -1,13 +1,14 @@
 //! The course of one seed: who moves next, and what goes wrong.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bus::buckets::Values;
 use bus::streams::Bucket;
 use bytes::Bytes;
+use domain::Digest;
 use domain::rollout::RolloutEnd;
 use jiff::{SignedDuration, Timestamp};
 use runtime::Clock;
@@ -16,14 +17,21 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::bugs::Bug;
-use crate::fixture::{BEGINNING, CLUSTERS, Fixture, Quality};
+use crate::fixture::{BEGINNING, CLUSTERS};
 use crate::referee::Referee;
 use crate::replica::{Inbox, Kind, Place, Running};
 use crate::site::{Luck, Site};
 use crate::turns::{Ask, Book, Told};
 
+mod calm;
+mod keys;
+mod lying;
 mod outside;
+mod person;
 mod replicas;
+
+use keys::Rotation;
+use person::Person;
 
 /// Two replicas of each.
 const REPLICAS: [Kind; 6] = [
@@ -117,6 +125,8 @@ pub struct Report {
     pub ends: Vec<RolloutEnd>,
     /// Replicas that died.
     pub deaths: u64,
+    /// Stops and ends of stops that a person heard to be applied.
+    pub applied: u64,
     /// Moves.
     pub moves: u64,
 }
@@ -142,6 +152,8 @@ struct Course {
     slots: Vec<Slot>,
     /// The controller that holds the lease.
     leader: usize,
+    /// Another one that has lost it, and acts on: it has not noticed.
+    deposed: Option<usize>,
     sites: Vec<Site>,
     referee: Referee,
     told: mpsc::UnboundedSender<Told>,
@@ -154,6 +166,15 @@ struct Course {
     deaths: u64,
     /// Dossiers that lay before agents once, to be put back by somebody.
     old: Vec<(String, Bytes)>,
+    /// Those that somebody has put back, by digest, where they lie.
+    put_back: BTreeMap<String, Digest>,
+    /// What lies before each agent, and the numbers of its bundle and of its assignment.
+    lying: BTreeMap<String, (Digest, (u64, u64))>,
+    person: Person,
+    /// The newest bundle under which an agent has begun something.
+    bundles: BTreeMap<String, u64>,
+    /// A key's end that is to come.
+    rotation: Option<Rotation>,
 }
 
 /// A course that was played.
@@ -193,6 +214,7 @@ impl Course {
             log,
             book: Arc::new(book),
             clock,
+            dice: dice.clone(),
             assignments: Default::default(),
             heartbeats: Default::default(),
             status,
@@ -200,8 +222,11 @@ impl Course {
             blobs: Default::default(),
             client: client.connect("127.0.0.1:9").await?,
             inbox: Mutex::new(Inbox::default()),
+            stored: Mutex::default(),
+            ended: Mutex::default(),
             bug: plan.bug,
         };
+        let rotation = Rotation::planned(&dice, plan.bug);
         let (told, heard) = mpsc::unbounded_channel();
         let slot = |kind| Slot {
             kind,
@@ -219,6 +244,7 @@ impl Course {
             slots: REPLICAS.into_iter().map(slot).collect(),
             first,
             leader: 4,
+            deposed: None,
             sites: CLUSTERS
                 .iter()
                 .map(|(name, wave)| Site::new(name, wave))
@@ -232,6 +258,11 @@ impl Course {
             transcript: Vec::new(),
             deaths: 0,
             old: Vec::new(),
+            put_back: BTreeMap::new(),
+            lying: BTreeMap::new(),
+            person: Person::default(),
+            bundles: BTreeMap::new(),
+            rotation,
         })
     }
 
@@ -252,6 +283,7 @@ impl Course {
             decisions,
             ends: self.ends(),
             deaths: self.deaths,
+            applied: self.person.heard(),
             moves: self.moves,
         })
     }
@@ -261,101 +293,26 @@ impl Course {
         let (dies, luck) = if storm { (25, UNLUCKY) } else { (0, LUCKY) };
         for _ in 0..moves {
             match self.dice.below(1000) {
+                // Who asks is served at once, mostly.
+                0..=399 if self.person.asks() => self.one_replica(self.leader, dies).await?,
                 0..=549 => self.replica(dies).await?,
                 550..=809 => self.site(luck).await?,
                 810..=869 => self.pass(5 + self.dice.below(60)),
                 870..=919 => self.audit().await?,
-                920..=939 => self.operate(false),
-                940..=949 => self.discover(),
+                920..=934 => self.operate(false),
+                935..=942 => self.wish(),
+                943..=949 => self.discover(),
                 950..=974 if storm => self.meddle().await?,
                 975..=984 if storm => self.weather(),
-                985..=992 if storm => self.ledger_sound = !self.ledger_sound,
-                993..=995 if storm => self.restart_engine(),
-                996..=999 if storm => self.change_leader(),
+                985..=988 if storm => self.ledger_sound = !self.ledger_sound,
+                989..=992 if storm => self.restart_engine(),
+                993..=996 if storm => self.change_leader(),
+                997..=999 if storm => self.notice(),
                 _ => self.site(luck).await?,
             }
             self.after_a_move().await?;
         }
         Ok(())
-    }
-
-    /// Nothing goes wrong any more; everything has to come to its end.
-    async fn calm(&mut self) -> Result<(), Failure> {
-        self.first.set_faults(Faults::default());
-        self.first.settle().await;
-        self.ledger_sound = true;
-        for site in &mut self.sites {
-            site.silent = false;
-        }
-        while self.discovered < Fixture::get().releases.len() {
-            self.discover();
-        }
-        self.operate(true);
-        for moves in 0..self.plan.calm {
-            match self.dice.below(1000) {
-                0..=649 => self.replica(0).await?,
-                650..=879 => self.site(LUCKY).await?,
-                880..=939 => self.pass(10 + self.dice.below(50)),
-                _ => self.audit().await?,
-            }
-            self.after_a_move().await?;
-            if moves % 20 == 19 && self.left().is_none() {
-                return Ok(());
-            }
-        }
-        match self.left() {
-            None => Ok(()),
-            Some(what) => Err(Failure::Unfinished {
-                moves: self.plan.calm,
-                what,
-            }),
-        }
-    }
-
-    /// What is not at its end.
-    fn left(&self) -> Option<String> {
-        if let Some(active) = self.referee.active() {
-            return Some(format!("{} is not over", active.started.rollout));
-        }
-        if let Some(site) = self.sites.iter().find(|site| !site.rests()) {
-            return Some(format!("cluster {} has something left to do", site.name));
-        }
-        let target = Fixture::get()
-            .releases
-            .iter()
-            .rfind(|release| release.quality == Quality::Good)?;
-        let behind = self.sites.iter().find(|site| site.live.key != target.key)?;
-        // Where a cluster objected the rollout is halted, and that is its end.
-        let tried = self
-            .referee
-            .rollouts
-            .iter()
-            .rev()
-            .find(|(_, c)| c.started.release == target.key);
-        match tried.and_then(|(_, course)| course.finished.as_ref()) {
-            Some(finished)
-                if finished.end == RolloutEnd::Halted && self.sites.iter().any(|site| site.objected) =>
-            {
-                None
-            }
-            Some(finished) => Some(format!(
-                "{} is not upgraded, and the end was {}",
-                behind.name, finished.end
-            )),
-            None => Some(format!(
-                "{} is not upgraded, and no rollout has been",
-                behind.name
-            )),
-        }
-    }
-
-    fn ends(&self) -> Vec<RolloutEnd> {
-        let finished = self
-            .referee
-            .rollouts
-            .iter()
-            .filter_map(|(_, course)| course.finished.as_ref());
-        finished.map(|finished| finished.end).collect()
     }
 
     fn tell(&mut self, line: impl FnOnce() -> String) {
@@ -393,61 +350,16 @@ impl Course {
         let read = usize::try_from(self.referee.read).unwrap_or(usize::MAX);
         for event in events.iter().skip(read) {
             self.tell(|| format!("      {} {}", event.sequence, event.subject));
-            let author = self.place.book.author(&event.payload);
+            let author = self.place.book.author(&event.subject, &event.payload);
             let judged = self.referee.read(event, author);
             judged.map_err(|what| Failure::Unsafe { at: self.moves, what })?;
         }
+        self.rotate();
+        self.object();
+        self.hear();
         let open = self.sites.iter().filter(|site| site.is_open());
         let judged = self.referee.at_work(&open.map(|site| &site.name).collect());
         judged.map_err(|what| Failure::Unsafe { at: self.moves, what })?;
-        self.keep_old().await
-    }
-
-    async fn keep_old(&mut self) -> Result<(), Failure> {
-        let bucket = Values::in_memory(self.place.assignments.clone(), Bucket::Assignments);
-        for site in &self.sites {
-            let name = site.name.as_str();
-            let Some(entry) = bucket.get(name).await.context("a bucket in memory")? else {
-                continue;
-            };
-            let known = self
-                .old
-                .iter()
-                .any(|(cluster, dossier)| cluster == name && *dossier == entry.value);
-            if !known {
-                self.old.push((name.to_owned(), entry.value));
-            }
-        }
-        Ok(())
-    }
-
-    /// Every replica's view, wherever it began, holds what the referee found.
-    async fn all_agree(&mut self) -> Result<(), Failure> {
-        let last = self.place.log.events().len() as u64;
-        let mut expected: Vec<_> = self
-            .referee
-            .facts
-            .values()
-            .map(|fact| (fact.sequence, fact.envelope.clone()))
-            .collect();
-        expected.sort_by_key(|(sequence, _)| *sequence);
-        for (replica, slot) in self.slots.iter().enumerate() {
-            let Some(running) = &slot.running else { continue };
-            slot.way.show(last);
-            running.follow().await;
-            let facts = running.view.after(0, u32::MAX).await.context("reading a view")?;
-            let found: Vec<_> = facts
-                .into_iter()
-                .map(|fact| (fact.sequence, fact.envelope))
-                .collect();
-            if found != expected {
-                let what = format!(
-                    "the view of {:?} {replica} holds something else than the log",
-                    slot.kind
-                );
-                return Err(Failure::Unsafe { at: self.moves, what });
-            }
-        }
-        Ok(())
+        self.look_at_dossiers().await
     }
 }

@@ -29,6 +29,12 @@ const COMPONENTS: [Component; 2] = [Component::SourceController, Component::Kust
 /// The clusters with their waves: one first, then two that are not to be in work together, then one.
 pub const CLUSTERS: [(&str, &str); 4] = [("c1", "canary"), ("m1", "main"), ("m2", "main"), ("z1", "last")];
 
+/// A label that some clusters have, whatever their wave.
+pub const ZONE: (&str, &str) = ("zone", "eu");
+
+/// Clusters with the label.
+const IN_ZONE: [&str; 2] = ["c1", "m2"];
+
 /// How a release is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {
@@ -75,6 +81,8 @@ pub struct Fixture {
     pub root: SigningKey,
     /// One key for each role.
     pub keys: BTreeMap<Role, Arc<SigningKey>>,
+    /// The keys that follow those that are retired or revoked in a course.
+    pub successors: BTreeMap<Role, Arc<SigningKey>>,
     /// One key for each cluster's agent.
     pub agents: BTreeMap<ClusterName, Arc<SigningKey>>,
     /// The bundle's envelope.
@@ -83,6 +91,17 @@ pub struct Fixture {
     pub releases: Vec<Release>,
     /// `trusted_root.json`, policies (two texts of one name), fleet, strategy.
     pub files: Files,
+}
+
+/// The end of a role's first key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyEnd {
+    /// The role.
+    pub role: Role,
+    /// The last place on the log where it speaks.
+    pub at: u64,
+    /// Whether it may be in wrong hands.
+    pub revoked: bool,
 }
 
 /// The operator's files.
@@ -114,6 +133,10 @@ impl Fixture {
         for role in Role::ALL {
             keys.insert(role, Arc::new(generate()?));
         }
+        let mut successors = BTreeMap::new();
+        for role in [Role::Policy, Role::Controller] {
+            successors.insert(role, Arc::new(generate()?));
+        }
         let mut agents = BTreeMap::new();
         for (cluster, _) in CLUSTERS {
             agents.insert(cluster.parse()?, Arc::new(generate()?));
@@ -131,6 +154,7 @@ impl Fixture {
         Ok(Self {
             root,
             keys,
+            successors,
             agents,
             bundle,
             releases,
@@ -143,7 +167,28 @@ impl Fixture {
         &self.keys[&role]
     }
 
-    /// What everybody trusts.
+    /// The second bundle: from this place on the key of a role is retired or revoked, and its successor speaks.
+    pub fn second_bundle(&self, end: &KeyEnd, now: Timestamp) -> Bytes {
+        let keys = self.keys.iter().map(|(role, key)| bundle_key(*role, key));
+        let mut keys: Vec<BundleKey> = keys.collect();
+        for key in keys.iter_mut().filter(|key| key.role == end.role) {
+            *(if end.revoked {
+                &mut key.revoked_at
+            } else {
+                &mut key.retired_at
+            }) = Some(end.at);
+        }
+        keys.push(bundle_key(end.role, &self.successors[&end.role]));
+        let bundle = TrustBundle {
+            version: 2,
+            demo: true,
+            keys,
+        };
+        let signed = bundle::sign(&bundle, &self.root, now).expect("signing");
+        signed.to_bytes().into()
+    }
+
+    /// What everybody trusts in the beginning.
     pub fn trust(&self) -> Trust {
         Trust::open(self.root.public(), 1, &self.bundle).expect("a bundle of ours")
     }
@@ -326,9 +371,11 @@ fn fleet(agents: &BTreeMap<ClusterName, Arc<SigningKey>>) -> anyhow::Result<Stri
     let mut text = "apiVersion: fleet.fluxgate.dev/v1alpha1\nkind: Fleet\nclusters:\n".to_owned();
     for (cluster, wave) in CLUSTERS {
         let name: ClusterName = cluster.parse()?;
+        let (label, eu) = ZONE;
+        let zone = if IN_ZONE.contains(&cluster) { eu } else { "us" };
         text.push_str(&format!(
-            "  - name: {cluster}\n    labels: {{fluxgate.dev/wave: {wave}}}\n    agentKey: {}\n    maxMode: Enforce\n    \
-             images: {{registry: ghcr.io}}\n",
+            "  - name: {cluster}\n    labels: {{fluxgate.dev/wave: {wave}, {label}: {zone}}}\n    agentKey: {}\n    \
+             maxMode: Enforce\n    images: {{registry: ghcr.io}}\n",
             agents[&name].public().fingerprint()
         ));
     }

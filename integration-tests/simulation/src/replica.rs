@@ -2,28 +2,28 @@
 //! the same steps as signature-verifier without a registry.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use attest::Role;
+use attest::{Role, SigningKey};
 use bus::agent::SubmissionKind;
 use bus::blobs::Blobs;
 use bus::buckets::Values;
 use bus::streams::Bucket;
 use bus::{EventLog, Journal, View};
 use bytes::Bytes;
-use domain::{ClusterName, Digest};
+use domain::{ClusterName, Digest, StopSetting};
 use hub::Hub;
 use policy_engine::Engine;
 use rollout_controller::Controller;
 use runtime::{Clock, Shutdown};
-use testkit::log::{Faulty, MemoryBlobs, MemoryLog, MemoryValues};
+use testkit::log::{Dice, Faulty, MemoryBlobs, MemoryLog, MemoryValues};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::bugs::{Bug, Careless};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, KeyEnd};
 use crate::turns::{Book, Shown, Told, Turns};
 use crate::verifier::Verifier;
 
@@ -43,6 +43,17 @@ pub(crate) enum Kind {
     Controller,
 }
 
+impl Kind {
+    /// For what it speaks.
+    pub(crate) const fn role(self) -> Role {
+        match self {
+            Self::Verifier => Role::Verifier,
+            Self::Policy => Role::Policy,
+            Self::Controller => Role::Controller,
+        }
+    }
+}
+
 /// What lies outside of all replicas and survives their deaths.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -52,6 +63,8 @@ pub(crate) struct Place {
     pub(crate) book: Arc<Book>,
     /// The time.
     pub(crate) clock: Clock,
+    /// Chance.
+    pub(crate) dice: Dice,
     /// What agents read.
     pub(crate) assignments: MemoryValues,
     /// Signs of life.
@@ -66,8 +79,23 @@ pub(crate) struct Place {
     pub(crate) client: async_nats::Client,
     /// What agents have sent.
     pub(crate) inbox: Mutex<Inbox>,
+    /// Where the stop stands that a person asked for last; none where it was refused.
+    pub(crate) stored: Mutex<Option<u64>>,
+    /// The key that has come to its end, if one has.
+    pub(crate) ended: Mutex<Option<KeyEnd>>,
     /// The rule that is taken out.
     pub(crate) bug: Option<Bug>,
+}
+
+/// What a replica is moved for.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// To look at everything.
+    Look,
+    /// To store what an agent sent.
+    Serve(Submission),
+    /// To store what a person wants stopped or lifted.
+    Stop(StopSetting),
 }
 
 /// What agents have sent and what they were answered.
@@ -93,6 +121,15 @@ pub(crate) struct Submission {
 }
 
 impl Place {
+    /// The key that a role has now.
+    pub(crate) fn key(&self, role: Role) -> &'static Arc<SigningKey> {
+        let ended = *self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended.filter(|end| end.role == role) {
+            Some(_) => &Fixture::get().successors[&role],
+            None => Fixture::get().key(role),
+        }
+    }
+
     /// What agents have sent.
     pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,6 +155,8 @@ pub(crate) struct Running {
     pub(crate) part: Part,
     /// Its way to the log.
     pub(crate) way: Arc<Faulty>,
+    /// What it signs with.
+    key: Arc<SigningKey>,
     _following: DropGuard,
 }
 
@@ -147,15 +186,24 @@ impl Running {
             told,
             book: Arc::clone(&place.book),
             ledger_sure: AtomicBool::new(false),
+            read: AtomicU64::new(0),
+            dice: place.dice.clone(),
         });
         let hub = hub(place, kind, &view, turns, careless);
+        let key = Arc::clone(&hub.key);
         let part = part(kind, hub, policy)?;
         Ok(Self {
             view,
             part,
             way,
+            key,
             _following: token.drop_guard(),
         })
+    }
+
+    /// Whether its role has another key by now.
+    pub(crate) fn is_outdated(&self, place: &Place, kind: Kind) -> bool {
+        !Arc::ptr_eq(&self.key, place.key(kind.role()))
     }
 
     /// Waits until the view is where it is shown.
@@ -171,17 +219,13 @@ const fn affects(bug: Bug, kind: Kind) -> bool {
         Bug::ReadsTheLast => matches!(kind, Kind::Controller | Kind::Policy),
         Bug::IgnoresAsOf => matches!(kind, Kind::Policy),
         Bug::IgnoresLedger => matches!(kind, Kind::Controller | Kind::Policy),
-        Bug::ForgetsEpochs => false,
+        Bug::IgnoresStops => matches!(kind, Kind::Controller),
+        Bug::ForgetsEpochs | Bug::AnswersEarly | Bug::KeepsTheFirstBundle => false,
     }
 }
 
 fn hub(place: &Place, kind: Kind, view: &View, log: Arc<dyn EventLog>, careless: Option<Bug>) -> Hub {
-    let role = match kind {
-        Kind::Verifier => Role::Verifier,
-        Kind::Policy => Role::Policy,
-        Kind::Controller => Role::Controller,
-    };
-    let key = Arc::clone(Fixture::get().key(role));
+    let key = Arc::clone(place.key(kind.role()));
     let clock = place.clock;
     let journal = Journal::new(
         Arc::clone(&log),
@@ -232,13 +276,27 @@ fn part(kind: Kind, hub: Hub, policy: &str) -> anyhow::Result<Part> {
 }
 
 impl Part {
-    /// One step; a controller serves an agent where it is handed one's envelope.
-    pub(crate) async fn step(self, place: Arc<Place>, submission: Option<Submission>) {
-        match (self, submission) {
+    /// One step; agents and persons are served by a controller.
+    pub(crate) async fn step(self, place: Arc<Place>, errand: Errand) {
+        match (self, errand) {
             (Self::Verifier(verifier), _) => verifier.run().await,
             (Self::Policy(engine), _) => engine.run().await,
-            (Self::Controller(controller, _), None) => controller.look().await,
-            (Self::Controller(_, journal), Some(submission)) => serve(&journal, &place, submission).await,
+            (Self::Controller(controller, _), Errand::Look) => controller.look().await,
+            (Self::Controller(_, journal), Errand::Serve(submission)) => {
+                serve(&journal, &place, submission).await;
+            }
+            (Self::Controller(controller, _), Errand::Stop(stop)) => {
+                let stored = controller.store_stop(stop).await;
+                *place.stored.lock().unwrap_or_else(PoisonError::into_inner) = stored;
+            }
+        }
+    }
+
+    /// Up to which event a controller has applied every stop.
+    pub(crate) fn applied(&self) -> u64 {
+        match self {
+            Self::Verifier(_) | Self::Policy(_) => 0,
+            Self::Controller(controller, _) => controller.applied(),
         }
     }
 }

@@ -5,16 +5,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use agent::check::{AcceptedPolicy, Demands, Memory, Order, Refusal, check};
-use attest::{Claim, Header, Role, SigningKey, claim};
+use attest::{Dossier, Role, SigningKey};
 use bus::agent::SubmissionKind;
 use bus::buckets::Values;
 use bus::streams::Bucket;
 use bytes::Bytes;
-use domain::fleet::{ComponentFacts, HealthReport, Heartbeat, Report, ReportKind};
-use domain::{ClusterFacts, ClusterName, Digest, Epoch, Health, Installer, Mode, Reason};
-use jiff::{SignedDuration, Timestamp};
+use domain::fleet::{HealthReport, ReportKind};
+use domain::{ClusterName, Digest, Epoch, Health, Mode, Reason, RolloutKey};
+use jiff::Timestamp;
 use testkit::log::Dice;
 use wire::fleet::v1;
+
+mod voice;
 
 use crate::bugs::Bug;
 use crate::fixture::{Fixture, Release};
@@ -46,6 +48,17 @@ pub(crate) struct Luck {
     pub(crate) lost: u64,
 }
 
+/// A task as it was begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    /// The number of its assignment.
+    pub(crate) epoch: Epoch,
+    /// For which rollout.
+    pub(crate) rollout: RolloutKey,
+    /// What lay before the agent.
+    pub(crate) dossier: Bytes,
+}
+
 /// A cluster with its agent.
 pub(crate) struct Site {
     /// Its name.
@@ -62,6 +75,10 @@ pub(crate) struct Site {
     pub(crate) silent: bool,
     /// The epochs that were followed, in order, each with the highest that had been seen by then.
     pub(crate) followed: Vec<(Epoch, Epoch)>,
+    /// What was begun since somebody looked.
+    pub(crate) begun: Option<Begun>,
+    /// What lay before it last of which the statements don't count, and why, since somebody looked.
+    pub(crate) misled: Option<(Digest, String)>,
     /// The highest epoch that was refused.
     refused: Epoch,
     key: Arc<SigningKey>,
@@ -102,6 +119,8 @@ impl Site {
             objected: false,
             silent: false,
             followed: Vec::new(),
+            begun: None,
+            misled: None,
             refused: Epoch(0),
             key: Arc::clone(&fixture.agents[&name]),
             demands,
@@ -235,33 +254,6 @@ impl Site {
         }
     }
 
-    /// Says what runs, where that is news; not while a task is open.
-    fn state(&mut self) {
-        let runs = self.live.key.manifests;
-        if self.is_open() || self.stated == Some(runs) {
-            return;
-        }
-        self.stated = Some(runs);
-        let facts = self.facts();
-        self.say(SubmissionKind::Facts, Epoch(0), &v1::ClusterFacts::from(&facts));
-    }
-
-    fn facts(&self) -> ClusterFacts {
-        let component = |image: &domain::ImageContents| ComponentFacts {
-            image: image.image.clone(),
-            image_ids: [image.index].into(),
-        };
-        let images = self.live.contents.images.iter();
-        ClusterFacts {
-            cluster: self.name.clone(),
-            observed: self.spoke,
-            kubernetes: "v1.36.3".to_owned(),
-            installer: Installer::FluxCli,
-            components: images.map(|(name, image)| (*name, component(image))).collect(),
-            crds: [].into(),
-        }
-    }
-
     /// Reads the assignment and does what follows from it.
     async fn consider(&mut self, place: &Place, now: Timestamp) {
         let assignments = Values::in_memory(place.assignments.clone(), Bucket::Assignments);
@@ -278,10 +270,11 @@ impl Site {
                 ..Memory::default()
             };
         }
-        match check(&entry.value, &self.demands, &self.memory, now) {
+        let read = self.reading(place, &entry.value);
+        match check(&read, &self.demands, &self.memory, now) {
             Ok(order) => {
                 let epoch = order.assignment.epoch;
-                if self.follow(order) {
+                if self.follow(&entry.value, order) {
                     let highest = self
                         .followed
                         .last()
@@ -290,7 +283,41 @@ impl Site {
                     self.handled = Some(name);
                 }
             }
-            Err(refusal) => self.refuse(name, &refusal),
+            Err(refusal) => {
+                self.misled(&entry.value, &refusal);
+                self.refuse(name, &refusal);
+            }
+        }
+    }
+
+    /// What lies there, as the agent takes it.
+    fn reading(&self, place: &Place, dossier: &Bytes) -> Bytes {
+        let first = std::str::from_utf8(&Fixture::get().bundle).expect("a bundle is text");
+        match (place.bug, Dossier::parse(dossier)) {
+            (Some(Bug::KeepsTheFirstBundle), Ok(parsed)) => {
+                let parsed = Dossier {
+                    bundle: first.to_owned(),
+                    ..parsed
+                };
+                parsed.to_bytes().into()
+            }
+            (_, _) => dossier.clone(),
+        }
+    }
+
+    /// Notes what it can't act upon because of its signatures. What it has seen before lies there for no reason but
+    /// that nothing came after it.
+    fn misled(&mut self, dossier: &Bytes, refusal: &Refusal) {
+        let assignment = Dossier::parse(dossier).map(|parsed| Digest::of(parsed.assignment.as_bytes()));
+        let seen = assignment.is_ok_and(|digest| self.memory.assignment == Some(digest));
+        if !seen
+            && matches!(
+                refusal.reason,
+                Reason::StatementInvalid | Reason::StatementMissing
+            )
+        {
+            let why = format!("{}: {}", refusal.reason, refusal.detail);
+            self.misled = Some((Digest::of(dossier), why));
         }
     }
 
@@ -298,7 +325,11 @@ impl Site {
         let seen = |digest| self.memory.assignment == Some(digest);
         match refusal.genuine {
             Some((_, digest)) if seen(digest) && self.memory.answered => self.handled = Some(dossier),
-            Some((epoch, digest)) if refusal.reason != Reason::EpochOld => {
+            // While a task is open only a stop is answered, as by `agent::run`.
+            Some((epoch, digest))
+                if refusal.reason == Reason::Stopped
+                    || (refusal.reason != Reason::EpochOld && !self.is_open()) =>
+            {
                 self.memory = self.memory.having_seen(epoch, digest, 0);
                 self.refused = self.refused.max(epoch);
                 self.answering = Some(digest);
@@ -312,7 +343,7 @@ impl Site {
     }
 
     /// Whether the order needs no more looking at.
-    fn follow(&mut self, order: Order) -> bool {
+    fn follow(&mut self, dossier: &Bytes, order: Order) -> bool {
         let seen = self
             .memory
             .having_seen(order.assignment.epoch, order.digest, order.bundle);
@@ -345,75 +376,16 @@ impl Site {
         } else {
             self.memory.task = Some(order.digest);
             self.report(&order, ReportKind::Accepted);
+            self.begun = Some(Begun {
+                epoch: order.assignment.epoch,
+                rollout: order.assignment.rollout.clone(),
+                dossier: dossier.clone(),
+            });
             self.task = Some(Task {
                 order,
                 phase: Phase::Begun,
             });
         }
         true
-    }
-
-    async fn beat(&mut self, place: &Place) {
-        self.observations += 1;
-        let heartbeat = Heartbeat {
-            cluster: self.name.clone(),
-            sent: self.next_time(),
-            epoch: self.health.0,
-            health: self.health.1,
-            observations: self.observations,
-            alarm: None,
-            reconciles: self.observations,
-        };
-        let envelope = self.signed(&v1::Heartbeat::from(&heartbeat));
-        let heartbeats = Values::in_memory(place.heartbeats.clone(), Bucket::Heartbeats);
-        heartbeats
-            .put(self.name.as_str(), envelope)
-            .await
-            .expect("a bucket in memory");
-    }
-
-    fn report(&mut self, order: &Order, kind: ReportKind) {
-        self.report_on((order.assignment.epoch, order.digest), kind);
-    }
-
-    fn report_on(&mut self, (epoch, assignment): (Epoch, Digest), kind: ReportKind) {
-        let place = match kind {
-            ReportKind::Accepted => SubmissionKind::Accepted,
-            ReportKind::Refused(_) => SubmissionKind::Refused,
-            ReportKind::Applied => SubmissionKind::Applied,
-            ReportKind::WouldUpgrade | ReportKind::Finished(_) => SubmissionKind::Result,
-        };
-        let report = Report {
-            cluster: self.name.clone(),
-            sent: self.next_time(),
-            epoch,
-            assignment,
-            kind,
-            detail: String::new(),
-        };
-        self.say(place, epoch, &v1::Report::from(&report));
-    }
-
-    fn say<C: Claim>(&mut self, kind: SubmissionKind, epoch: Epoch, claim: &C) {
-        let envelope = self.signed(claim);
-        self.outbox.push_back(Submission {
-            cluster: self.name.clone(),
-            kind,
-            epoch: epoch.0,
-            envelope,
-        });
-    }
-
-    fn signed<C: Claim>(&mut self, claim: &C) -> Bytes {
-        let time = self.next_time();
-        let header = Header::of_agent(&self.name, self.key.public(), time, "");
-        let envelope = claim::sign(&header, claim, &self.key).expect("signing");
-        envelope.to_bytes().into()
-    }
-
-    /// Later than everything said before.
-    fn next_time(&mut self) -> Timestamp {
-        self.spoke += SignedDuration::from_millis(1);
-        self.spoke
     }
 }

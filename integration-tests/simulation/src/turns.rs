@@ -5,7 +5,7 @@
 //! that follows from the seed.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use domain::Digest;
 use hub::{LedgerState, ledger};
 use jiff::Timestamp;
 use runtime::Clock;
-use testkit::log::Faulty;
+use testkit::log::{Dice, Faulty};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fixture::Fixture;
@@ -69,13 +69,15 @@ pub(crate) struct Author {
     pub(crate) replica: usize,
     /// Whether the ledger was sure when the replica asked for the last time.
     pub(crate) ledger_sure: bool,
+    /// Up to where its view had come then: what it decided rests on that, or on less.
+    pub(crate) read: u64,
 }
 
 /// What all replicas' ways to the log share.
 #[derive(Debug)]
 pub(crate) struct Book {
-    /// Authors by digest of what they published.
-    authors: Mutex<BTreeMap<Digest, Author>>,
+    /// Authors by subject and digest of what they published: an agent's envelope binds no subject.
+    authors: Mutex<BTreeMap<(String, Digest), Author>>,
     /// The bucket with the true status of the ledger.
     pub(crate) status: Values,
     /// The time.
@@ -93,10 +95,10 @@ impl Book {
         }
     }
 
-    /// Who published these bytes.
-    pub(crate) fn author(&self, payload: &[u8]) -> Option<Author> {
+    /// Who published these bytes under this subject.
+    pub(crate) fn author(&self, subject: &str, payload: &[u8]) -> Option<Author> {
         let authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
-        authors.get(&Digest::of(payload)).copied()
+        authors.get(&(subject.to_owned(), Digest::of(payload))).copied()
     }
 
     /// Whether the ledger is sure now.
@@ -107,9 +109,9 @@ impl Book {
         LedgerState::judge(envelope, &trust, created, self.clock.now()) == LedgerState::Confirmed
     }
 
-    fn note(&self, payload: &[u8], author: Author) {
+    fn note(&self, (subject, payload): (&Subject, &[u8]), author: Author) {
         let mut authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
-        authors.insert(Digest::of(payload), author);
+        authors.insert((subject.to_string(), Digest::of(payload)), author);
     }
 }
 
@@ -127,7 +129,14 @@ pub(crate) struct Turns {
     pub(crate) book: Arc<Book>,
     /// What it found when it last asked about the ledger.
     pub(crate) ledger_sure: AtomicBool,
+    /// Up to where its view had come then.
+    pub(crate) read: AtomicU64,
+    /// Chance: how often asking about the ledger takes a turn, in which its view may move on.
+    pub(crate) dice: Dice,
 }
+
+/// So many times in a thousand.
+const PAUSES: u64 = 100;
 
 impl Turns {
     async fn turn<T: Send>(&self, what: String, act: impl Future<Output = T> + Send) -> T {
@@ -162,8 +171,9 @@ impl EventLog for Turns {
         let author = Author {
             replica: self.replica,
             ledger_sure: self.ledger_sure.load(Ordering::Relaxed),
+            read: self.read.load(Ordering::Relaxed),
         };
-        self.book.note(&payload, author);
+        self.book.note((subject, &payload), author);
         let what = format!("append {subject} {expect:?}");
         let act = self.log.append(subject, payload, traceparent, expect);
         let appended = self.turn(what, act).await;
@@ -193,6 +203,12 @@ impl EventLog for Turns {
     }
 
     async fn created(&self) -> Result<Timestamp, LogError> {
+        // Before others move: what was decided so far rests on this.
+        self.read.store(self.shown.shown(), Ordering::Relaxed);
+        if self.dice.happens(PAUSES) {
+            self.turn("ask about the ledger".to_owned(), std::future::ready(()))
+                .await;
+        }
         let created = self.log.created().await?;
         let sure = self.book.ledger_is_sure(created).await;
         self.ledger_sure.store(sure, Ordering::Relaxed);

@@ -18,6 +18,7 @@ use wire::rollout::v1;
 
 use crate::Controller;
 use crate::assign::AssignError;
+use crate::fold::Courses;
 use crate::world::{Known, WorldError};
 
 /// Plans at one look; what is left is done at the next, which comes at once because the log has changed.
@@ -35,17 +36,39 @@ enum ActError {
     Assign(ClusterName, #[source] AssignError),
 }
 
+/// What moving on came to.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Up to which event everything is applied: the reading of the newest plan that takes nothing back any more.
+    pub(crate) applied: Option<u64>,
+    /// What agents may read: the courses as the newest plan knew them, without those that it takes back or that can't
+    /// be acted upon. What came after it, as an assignment that was under way for long, is looked at by the next plan
+    /// first.
+    pub(crate) courses: Courses,
+}
+
+impl Moved {
+    /// The newest plan.
+    fn see(&mut self, known: &Known, steps: &[Step]) {
+        let taken_back: BTreeSet<&ClusterName> = steps.iter().filter_map(stopped).collect();
+        if taken_back.is_empty() {
+            self.applied = Some(known.as_of);
+        }
+        self.courses.clone_from(&known.courses);
+        let readable =
+            |cluster: &ClusterName| !taken_back.contains(cluster) && !known.orphans.contains(cluster);
+        self.courses.retain(|cluster, _| readable(cluster));
+    }
+}
+
 impl Controller {
-    /// Plans, and carries out what is to be done now. Says up to which event everything is applied: the reading of
-    /// the newest plan that takes nothing back any more.
-    pub(crate) async fn move_on(&self) -> Result<Option<u64>, WorldError> {
-        let (mut tried, mut applied) = (BTreeSet::new(), None);
+    /// Plans, and carries out what is to be done now.
+    pub(crate) async fn move_on(&self) -> Result<Moved, WorldError> {
+        let (mut tried, mut moved) = (BTreeSet::new(), Moved::default());
         for _ in 0..PLANS {
             let known = self.known().await?;
             let plan = planner::plan(&known.world(&self.strategy));
-            if !plan.steps.iter().any(|step| matches!(step, Step::Stop(_))) {
-                applied = Some(known.as_of);
-            }
+            moved.see(&known, &plan.steps);
             let next = untried(plan.steps, &mut tried);
             if next.is_empty() {
                 break;
@@ -56,7 +79,7 @@ impl Controller {
                 }
             }
         }
-        Ok(applied)
+        Ok(moved)
     }
 
     async fn carry_out(&self, known: &Known, step: Step) -> Result<(), ActError> {
@@ -156,6 +179,14 @@ const fn cluster(step: &Step) -> Option<&ClusterName> {
     }
 }
 
+/// The cluster from which something is taken back.
+const fn stopped(step: &Step) -> Option<&ClusterName> {
+    match step {
+        Step::Stop(draft) => Some(&draft.cluster),
+        Step::Assign(_) | Step::Start(_) | Step::OpenWave(_) | Step::BakeWave(_) | Step::Finish(_) => None,
+    }
+}
+
 /// What a step is about; the same at every look.
 fn name(step: &Step) -> String {
     match step {
@@ -235,5 +266,27 @@ mod tests {
         assert_eq!(taken(vec![stop("a"), Step::Stop(again), stop("b")]), [stop("a")]);
         let many: Vec<Step> = (0..100).map(|n| stop(&format!("c{n}"))).collect();
         assert_eq!(taken(many.clone()), many[..AT_ONCE]);
+    }
+
+    #[tokio::test]
+    async fn agents_read_what_the_newest_plan_knew_and_does_not_take_back() {
+        let stand = crate::fixture::Stand::new();
+        let replica = stand.idle().await;
+        replica.assign("a").await;
+        let mut before = replica.controller.known().await.unwrap();
+        let mut moved = Moved::default();
+        // It names statements that are not there.
+        moved.see(&before, &[]);
+        assert!(moved.courses.is_empty() && before.orphans.len() == 1);
+        before.orphans.clear();
+        moved.applied = None;
+        moved.see(&before, &[stop("a")]);
+        assert!(moved.courses.is_empty() && moved.applied.is_none());
+        moved.see(&before, &[finish()]);
+        // What lands now was seen by no plan.
+        replica.assign("b").await;
+        assert_eq!(moved.applied, Some(before.as_of));
+        let names: Vec<String> = moved.courses.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["a"]);
     }
 }

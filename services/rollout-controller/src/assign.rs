@@ -1,5 +1,6 @@
 //! Making assignments: the planner's draft, with an epoch and every statement that allows it.
 
+use attest::Role;
 use bus::journal::JournalError;
 use bus::{Fact, Turn, ViewError, Written, subject};
 use domain::assignment::StatementRef;
@@ -20,7 +21,7 @@ pub(crate) enum AssignError {
     View(#[from] ViewError),
     #[error("publishing the assignment")]
     Journal(#[source] JournalError),
-    #[error("the {0} that the draft rests on is not on the log")]
+    #[error("the {0} that the draft rests on is not on the log, or agents would not act upon it")]
     Missing(&'static str),
 }
 
@@ -146,6 +147,12 @@ impl Controller {
         Ok(())
     }
 
+    /// A statement that agents act upon; the others are said again by those whose they are.
+    fn acting(&self, fact: Option<Fact>, role: Role, what: &'static str) -> Result<Fact, AssignError> {
+        fact.filter(|fact| self.acts(fact, role))
+            .ok_or(AssignError::Missing(what))
+    }
+
     async fn grounds(&self, draft: &AssignDraft) -> Result<Grounds, AssignError> {
         let series = subject::decision(&draft.release, &draft.policy, &draft.baseline, 1);
         let decision = self.hub.view.latest(series.series()).await?;
@@ -153,14 +160,10 @@ impl Controller {
             let read = wire::decode::<policy::v1::Decision, Decision>(&fact.statement);
             read.is_ok_and(|decision| decision.outcome == Outcome::Allow)
         };
-        let decision = decision.filter(allows).ok_or(AssignError::Missing("ALLOW"))?;
+        let decision = self.acting(decision.filter(allows), Role::Policy, "ALLOW")?;
         let series = subject::verification_summary(&draft.release, 1);
-        let summary = self
-            .hub
-            .view
-            .latest(series.series())
-            .await?
-            .ok_or(AssignError::Missing("summary"))?;
+        let summary = self.hub.view.latest(series.series()).await?;
+        let summary = self.acting(summary, Role::Verifier, "summary")?;
         let attempt = wire::decode::<verification::v1::RoleSummary, RoleSummary>(&summary.statement)
             .map_or(1, |summary| summary.attempt);
         let scope = subject::Scope::Release(&draft.release);
@@ -169,7 +172,7 @@ impl Controller {
             .view
             .get(&subject::verification_contents(scope, attempt))
             .await?;
-        let contents = contents.ok_or(AssignError::Missing("contents"))?;
+        let contents = self.acting(contents, Role::Verifier, "contents")?;
         let read_contents = wire::decode::<verification::v1::ReleaseContents, _>(&contents.statement);
         let Ok(read_contents) = read_contents else {
             return Err(AssignError::Missing("contents"));
@@ -187,8 +190,8 @@ impl Controller {
         let found = known
             .iter()
             .find(|stated| stated.baseline.key() == draft.baseline);
-        found
-            .map(|stated| stated.statement.clone())
-            .ok_or(AssignError::Missing("baseline"))
+        let found = found.map(|stated| stated.fact.clone());
+        let found = self.acting(found, Role::Verifier, "baseline")?;
+        Ok(reference(&found))
     }
 }

@@ -5,17 +5,17 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use attest::Dossier;
-use bus::ViewError;
+use attest::{Dossier, Envelope, Role, Statement, Trust};
 use bus::buckets::BucketError;
+use bus::{LogError, Subject, ViewError, subject};
 use bytes::Bytes;
 use domain::assignment::StatementRef;
-use domain::{Assignment, ClusterName, Digest};
+use domain::{Assignment, ClusterName, Digest, Epoch};
 use jiff::{SignedDuration, Timestamp};
 use runtime::errors::chain;
 
 use crate::Controller;
-use crate::fold::Course;
+use crate::fold::{Course, Courses};
 
 #[cfg(test)]
 mod tests;
@@ -83,21 +83,24 @@ enum DossierError {
     NoText,
     #[error("writing the assignment of {0}")]
     Bucket(ClusterName, #[source] BucketError),
+    #[error("asking how far the log is, to write the assignment of {0}")]
+    Log(ClusterName, #[source] LogError),
+    #[error("a newer assignment or bundle of {0} lies there than was read so far")]
+    Behind(ClusterName),
 }
 
 impl Controller {
     /// Writes what differs, and wakes those agents. One that can't be written holds up no other. Says whether every
     /// agent can read its newest assignment now.
-    pub(crate) async fn write_dossiers(&self) -> Result<bool, ViewError> {
-        let (courses, _) = self.folded().await?;
+    pub(crate) async fn write_dossiers(&self, courses: &Courses) -> bool {
         let (mut statements, mut all) = (Statements::new(), true);
-        for (cluster, course) in &courses {
+        for (cluster, course) in courses {
             if let Err(error) = self.write_dossier(cluster, course, &mut statements).await {
                 tracing::warn!(%cluster, error = %chain(&error), "an agent's assignment could not be written");
                 all = false;
             }
         }
-        Ok(all)
+        all
     }
 
     async fn write_dossier(
@@ -117,7 +120,7 @@ impl Controller {
         let dossier = self.dossier(course, statements).await?;
         let wanted = Bytes::from(dossier.to_bytes());
         let value = Digest::of(&wanted);
-        self.write(cluster, wanted, last.map(|last| last.value) == Some(value))
+        self.write(course, wanted, last.map(|last| last.value) == Some(value))
             .await?;
         self.dossiers.keep(
             cluster,
@@ -130,20 +133,56 @@ impl Controller {
         Ok(())
     }
 
-    /// Writes it where something else lies; `ours` where this process has written the same before.
-    async fn write(&self, cluster: &ClusterName, wanted: Bytes, ours: bool) -> Result<(), DossierError> {
+    /// Writes it where something else lies that is not newer; `ours` where this process has written the same before.
+    async fn write(&self, course: &Course, wanted: Bytes, ours: bool) -> Result<(), DossierError> {
+        let cluster = &course.newest.cluster;
         let failed = |error| DossierError::Bucket(cluster.clone(), error);
         let found = self.hub.assignments.get(cluster.as_str()).await.map_err(failed)?;
         if found.as_ref().is_some_and(|found| found.value == wanted) {
             return Ok(());
         }
-        if found.is_some() && ours {
-            tracing::error!(%cluster, "somebody else wrote the assignment of this cluster; writing it again");
+        if let Some(found) = &found {
+            self.look_behind(course, &found.value).await?;
+            if ours {
+                tracing::error!(%cluster, "somebody else wrote the assignment of this cluster; writing it again");
+            }
         }
-        let put = self.hub.assignments.put(cluster.as_str(), wanted).await;
+        let put = match found {
+            // Over what was looked at alone: another replica may write a newer one at the same time.
+            Some(found) => {
+                let update = self
+                    .hub
+                    .assignments
+                    .update(cluster.as_str(), wanted, found.revision);
+                update.await
+            }
+            None => self.hub.assignments.put(cluster.as_str(), wanted).await,
+        };
         put.map_err(failed)?;
         if let Err(error) = bus::agent::wake(&self.hub.client, cluster).await {
             tracing::debug!(%cluster, error = %chain(&error), "the agent was not woken; it looks by itself");
+        }
+        Ok(())
+    }
+
+    /// Refuses to go backwards: where a newer assignment or bundle lies there than this replica's plan knew, another one was
+    /// faster, unless everything is read and there is no such one. It may say that what this replica would write is
+    /// stopped.
+    async fn look_behind(&self, course: &Course, found: &[u8]) -> Result<(), DossierError> {
+        let cluster = &course.newest.cluster;
+        let (trust, now) = (self.hub.view.trust(), self.hub.clock.now());
+        let ours = (trust.bundle().version, course.newest.epoch);
+        let (bundle, epoch) = place_of(found, cluster, &trust, now);
+        if bundle <= ours.0 && epoch <= ours.1 {
+            return Ok(());
+        }
+        let series = subject::assignment(cluster, Epoch(1));
+        let read = self.hub.view.latest(series.series()).await?;
+        let last = self.hub.log.last_sequence().await;
+        let last = last.map_err(|error| DossierError::Log(cluster.clone(), error))?;
+        let is_read = read.is_some_and(|read| read.subject.n() > course.newest.epoch.0);
+        if is_read || self.hub.view.cursor() < last {
+            return Err(DossierError::Behind(cluster.clone()));
         }
         Ok(())
     }
@@ -184,7 +223,37 @@ impl Controller {
     }
 }
 
-fn named(assignment: &Assignment) -> impl Iterator<Item = &StatementRef> {
+/// The version of a dossier's bundle and its epoch, each 0 where it is no genuine one (of this cluster).
+fn place_of(dossier: &[u8], cluster: &ClusterName, trust: &Trust, now: Timestamp) -> (u64, Epoch) {
+    let nothing = (0, Epoch(0));
+    let Ok(dossier) = Dossier::parse(dossier) else {
+        return nothing;
+    };
+    let Ok(own) = Trust::open(trust.root(), 0, dossier.bundle.as_bytes()) else {
+        return nothing;
+    };
+    // A newer bundle may name a key that is not known here yet; an older one no key that has ended since.
+    let bundle = own.bundle().version;
+    let trust = if bundle > trust.bundle().version {
+        &own
+    } else {
+        trust
+    };
+    let epoch = epoch_of(dossier.assignment.as_bytes(), cluster, trust, now);
+    (bundle, epoch.unwrap_or(Epoch(0)))
+}
+
+fn epoch_of(envelope: &[u8], cluster: &ClusterName, trust: &Trust, now: Timestamp) -> Option<Epoch> {
+    let claimed = Statement::parse(Envelope::parse(envelope).ok()?.payload()).ok()?;
+    let claimed = claimed.header().ok()?.subject;
+    let epoch = Epoch(claimed.parse::<Subject>().ok()?.n());
+    let named = subject::assignment(cluster, epoch).to_string() == claimed;
+    let genuine = trust.acting(envelope, Role::Controller, &claimed, now).is_ok();
+    (named && genuine).then_some(epoch)
+}
+
+/// The statements that an assignment names.
+pub(crate) fn named(assignment: &Assignment) -> impl Iterator<Item = &StatementRef> {
     [
         &assignment.decision,
         &assignment.contents,

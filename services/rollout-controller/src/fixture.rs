@@ -83,23 +83,34 @@ impl Stand {
         EventLog::last_sequence(&self.log).await.unwrap()
     }
 
+    /// Publishes another bundle, under which the key of all replicas is retired from here on.
+    pub(crate) fn retire(&self) -> u64 {
+        let end = self.log.events().len() as u64;
+        let bundle = self.bundle(2, Some(end));
+        self.log.inject(bundle::bundle_subject(2), bundle)
+    }
+
     fn trust(&self) -> Trust {
+        Trust::open(self.root.public(), 1, &self.bundle(1, None)).unwrap()
+    }
+
+    /// A bundle with the key of all replicas.
+    pub(crate) fn bundle(&self, version: u64, retired_at: Option<u64>) -> Vec<u8> {
         let (now, hour) = (Timestamp::now(), SignedDuration::from_hours(1));
         let key = BundleKey {
             role: Role::Controller,
             public_key: self.key.public().to_pem(),
             not_before: now - hour,
             not_after: now + hour,
-            retired_at: None,
+            retired_at,
             revoked_at: None,
         };
         let bundle = TrustBundle {
-            version: 1,
+            version,
             demo: true,
             keys: vec![key],
         };
-        let bundle = bundle::sign(&bundle, &self.root, now).unwrap().to_bytes();
-        Trust::open(self.root.public(), 1, &bundle).unwrap()
+        bundle::sign(&bundle, &self.root, now).unwrap().to_bytes()
     }
 
     /// A replica that answers and does not act.

@@ -22,6 +22,7 @@ mod fleet;
 mod fold;
 mod grpc;
 mod heartbeats;
+mod keys;
 mod lease;
 mod modes;
 mod said;
@@ -77,6 +78,7 @@ pub struct Controller {
     /// Up to where stops are applied.
     applied: said::Applied,
     statements: statements::Statements,
+    acting: keys::Acting,
     heartbeats: heartbeats::Heartbeats,
     dossiers: dossiers::Written,
     boards: boards::Boards,
@@ -127,6 +129,7 @@ impl Controller {
             applied: said::Applied::default(),
             fleet: fleet::File::new(settings.fleet),
             statements: statements::Statements::default(),
+            acting: keys::Acting::default(),
             heartbeats: heartbeats::Heartbeats::default(),
             dossiers: dossiers::Written::default(),
             boards: boards::Boards::default(),
@@ -148,22 +151,16 @@ impl Controller {
         if let Err(error) = self.publish_fleet().await {
             tracing::warn!(error = %chain(&error), "the fleet could not be published");
         }
-        let applied = match self.move_on().await {
-            Ok(applied) => applied,
+        let moved = match self.move_on().await {
+            Ok(moved) => moved,
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "rollouts could not move on");
-                None
+                return;
             }
         };
-        let written = match self.write_dossiers().await {
-            Ok(all) => all,
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "agents' assignments could not be written");
-                false
-            }
-        };
+        let written = self.write_dossiers(&moved.courses).await;
         // A stop that an agent can't read yet is not applied.
-        if let Some(sequence) = applied.filter(|_| written) {
+        if let Some(sequence) = moved.applied.filter(|_| written) {
             self.applied.up_to(sequence);
         }
     }

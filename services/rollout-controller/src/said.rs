@@ -100,6 +100,11 @@ impl Applied {
         self.0.send_replace(sequence);
     }
 
+    /// Up to where.
+    fn reached(&self) -> u64 {
+        *self.0.borrow()
+    }
+
     /// Waits for an event to be applied; false where that takes too long.
     async fn has(&self, sequence: u64) -> bool {
         let mut applied = self.0.subscribe();
@@ -209,6 +214,25 @@ enum Before {
 }
 
 impl Controller {
+    /// Stores a stop without waiting until it is applied ([`Self::applied`]), for a simulation that moves this replica
+    /// by hand; says where it stands. `None` where it does not fit how things are, or nothing definite is known.
+    pub async fn store_stop(&self, stop: StopSetting) -> Option<u64> {
+        match self.store(&Word::Stop(stop), false).await {
+            Ok(said) => said.map(|said| said.sequence),
+            Err(error) => {
+                tracing::debug!(error = %runtime::errors::chain(&error), "a stop was not stored");
+                None
+            }
+        }
+    }
+
+    /// Up to which event every stop is applied: no plan without it is carried out any more by this replica, and what
+    /// was asked and not begun is taken back.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.applied.reached()
+    }
+
     /// Stores a word, and says as what it stands; nothing under `validate_only`, which checks everything all the same.
     pub(crate) async fn say(&self, wanted: &Word, validate_only: bool) -> Result<Option<Said>, SayError> {
         let said = self.store(wanted, validate_only).await?;

@@ -11,10 +11,10 @@ use wire::{fleet, policy, rollout, verification};
 
 use crate::said::Said;
 
-/// A verified baseline with its statement.
+/// A verified baseline as stored and as read.
 #[derive(Debug)]
 pub(crate) struct Stated {
-    pub(crate) statement: StatementRef,
+    pub(crate) fact: Fact,
     pub(crate) baseline: Baseline,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Statements {
     facts: Newest<ClusterFacts>,
     health: Newest<HealthReport>,
     baselines: Newest<Stated>,
-    decisions: Newest<DecisionView>,
+    decisions: Newest<(Fact, DecisionView)>,
     modes: Newest<wire::ModeSetting>,
     stops: Newest<Said>,
 }
@@ -68,8 +68,8 @@ impl Statements {
         self.baselines.of(view).await
     }
 
-    /// The decisions.
-    pub(crate) async fn decisions(&self, view: &View) -> Result<All<DecisionView>, ViewError> {
+    /// The decisions, as stored and as read.
+    pub(crate) async fn decisions(&self, view: &View) -> Result<All<(Fact, DecisionView)>, ViewError> {
         self.decisions.of(view).await
     }
 
@@ -106,8 +106,8 @@ fn is_own(fact: &Fact, cluster: &ClusterName) -> bool {
 
 fn baseline(fact: &Fact) -> Option<Stated> {
     let baseline = wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok()?;
-    let statement = reference(fact);
-    Some(Stated { statement, baseline })
+    let fact = fact.clone();
+    Some(Stated { fact, baseline })
 }
 
 /// How statements name a fact.
@@ -122,7 +122,7 @@ fn mode(fact: &Fact) -> Option<wire::ModeSetting> {
     wire::decode::<rollout::v1::ModeSet, _>(&fact.statement).ok()
 }
 
-fn decision(fact: &Fact) -> Option<DecisionView> {
+fn decision(fact: &Fact) -> Option<(Fact, DecisionView)> {
     let decision: Decision = wire::decode::<policy::v1::Decision, _>(&fact.statement).ok()?;
     let Decision {
         release,
@@ -137,7 +137,7 @@ fn decision(fact: &Fact) -> Option<DecisionView> {
         .rules
         .iter()
         .find(|rule| rule.outcome == decision.outcome);
-    Some(DecisionView {
+    let view = DecisionView {
         reason: leading.map_or(fallback(decision.outcome), |rule| rule.reason),
         release: decision.release,
         policy: decision.policy.name,
@@ -145,7 +145,8 @@ fn decision(fact: &Fact) -> Option<DecisionView> {
         outcome: decision.outcome,
         valid_until: decision.valid_until,
         wait_until: decision.wait_until,
-    })
+    };
+    Some((fact.clone(), view))
 }
 
 /// The reason of a decision without rules, which no policy of ours makes.

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus::ViewError;
+use attest::Role;
+use bus::{Fact, ViewError};
 use domain::fleet::{HealthReport, Heartbeat};
 use domain::{Baseline, ClusterFacts, ClusterMember, ClusterName, Version};
 use hub::{HubError, LedgerState};
@@ -47,6 +48,8 @@ pub(crate) struct Known {
     pub(crate) retried: Vec<Said>,
     pub(crate) rollouts: Rollouts,
     pub(crate) courses: Courses,
+    /// Clusters that can't act upon what they were asked any more ([`crate::keys`]).
+    pub(crate) orphans: BTreeSet<ClusterName>,
     pub(crate) health: BTreeMap<ClusterName, HealthReport>,
     pub(crate) heartbeats: BTreeMap<ClusterName, Heartbeat>,
     pub(crate) ledger: LedgerState,
@@ -84,6 +87,7 @@ impl Known {
                 .iter()
                 .map(|(name, c)| (name.clone(), c.view.clone()))
                 .collect(),
+            orphans: self.orphans.clone(),
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
             ledger_ok: self.ledger == LedgerState::Confirmed,
@@ -122,6 +126,7 @@ impl Controller {
         let (facts, health) = (self.facts(&names).await?, self.health(&names).await?);
         let (courses, rollouts) = self.folded().await?;
         let (ledger, now) = (self.hub.ledger().await, self.hub.clock.now());
+        let orphans = self.orphans(&courses, now).await?;
         let confirmed = matches!(ledger, Ok(LedgerState::Confirmed));
         Ok(Known {
             as_of,
@@ -131,6 +136,7 @@ impl Controller {
             stops: self.stops().await?,
             retried: self.retried().await?,
             rollouts,
+            orphans,
             courses,
             health,
             heartbeats: self.newest_heartbeats(&members).await,
@@ -169,12 +175,17 @@ impl Controller {
         Ok(all)
     }
 
+    /// The newest decisions. An ALLOW of a key that has come to its end is none: no agent would act upon it.
     async fn decisions(&self) -> Result<Vec<DecisionView>, ViewError> {
+        let now = self.hub.clock.now();
         let decisions = self.statements.decisions(&self.hub.view).await?;
-        Ok(decisions
-            .iter()
-            .map(|decision| DecisionView::clone(decision))
-            .collect())
+        let view = |(fact, decision): &(Fact, DecisionView)| DecisionView {
+            valid_until: decision
+                .valid_until
+                .filter(|until| *until <= now || self.acts(fact, Role::Policy)),
+            ..decision.clone()
+        };
+        Ok(decisions.iter().map(|decided| view(decided)).collect())
     }
 
     pub(crate) async fn modes(&self) -> Result<Modes, ViewError> {

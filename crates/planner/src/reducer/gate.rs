@@ -120,7 +120,11 @@ impl WaveView<'_> {
                     format!("epoch {} is still in work", task.epoch),
                 );
             }
-            Some(task) if task.rollout == *self.rollout.key() && task.was_tried(&allowed.baseline) => {
+            Some(task)
+                if task.rollout == *self.rollout.key()
+                    && task.was_tried(&allowed.baseline)
+                    && !self.world.orphans.contains(&member.cluster) =>
+            {
                 let (reason, detail) = outcome_of(task);
                 plan.wait(scope, reason, detail);
             }

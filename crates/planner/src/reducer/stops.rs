@@ -1,5 +1,5 @@
 //! Taking back what was asked but not begun: when a person stopped it, the mode falls back to Observe, the ALLOW
-//! is gone, the cluster runs something else or left the fleet, or the rollout is over. What an agent has
+//! is gone, a key has come to its end, the cluster runs something else or left the fleet, or the rollout is over. What an agent has
 //! accepted goes on: half an upgrade is worse than a whole one, and the agent checks stops and mode itself.
 //!
 //! That an agent said no changes nothing: what lies there unexpired could be carried out when it looks again.
@@ -67,6 +67,10 @@ fn objection(world: &Known<'_>, cluster: &ClusterName, task: &AssignmentView) ->
             Reason::ClusterRefused
         };
         return Some((why, detail));
+    }
+    if world.orphans.contains(cluster) {
+        let detail = "a key that signed it, or what it rests on, has come to its end";
+        return Some((Reason::StatementInvalid, detail.to_owned()));
     }
     if world.mode(&wave.name, member) == Mode::Observe {
         return Some((Reason::ModeObserve, "the mode is Observe".to_owned()));

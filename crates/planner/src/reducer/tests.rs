@@ -49,6 +49,7 @@ struct Lab {
     restarts: BTreeSet<domain::RolloutKey>,
     stops: Vec<domain::StopSetting>,
     assignments: BTreeMap<ClusterName, AssignmentView>,
+    orphans: BTreeSet<ClusterName>,
     heartbeats: BTreeMap<ClusterName, Heartbeat>,
     health: BTreeMap<ClusterName, HealthReport>,
     ledger_ok: bool,
@@ -134,6 +135,7 @@ impl Lab {
             assignments: BTreeMap::new(),
             heartbeats: BTreeMap::new(),
             health: BTreeMap::new(),
+            orphans: BTreeSet::new(),
             ledger_ok: true,
             listening_since: now,
             reconciles: 0,
@@ -162,6 +164,7 @@ impl Lab {
             assignments: self.assignments.clone(),
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
+            orphans: self.orphans.clone(),
             ledger_ok: self.ledger_ok,
             listening_since: self.listening_since,
         }

@@ -50,6 +50,9 @@ pub struct World<'a> {
     pub stops: Vec<StopSetting>,
     /// The newest assignment of each cluster.
     pub assignments: BTreeMap<ClusterName, AssignmentView>,
+    /// Clusters that can't act upon their newest assignment, which they have not answered: a key that signed it, or
+    /// what it rests on, has come to its end.
+    pub orphans: BTreeSet<ClusterName>,
     /// The newest heartbeat of each cluster.
     pub heartbeats: BTreeMap<ClusterName, Heartbeat>,
     /// The newest health report of each cluster.

@@ -6,7 +6,7 @@ use bus::buckets::Values;
 use bus::streams::Bucket;
 use bus::{Subject, subject};
 use bytes::Bytes;
-use domain::Mode;
+use domain::{Digest, Mode};
 use hub::ledger;
 use testkit::log::MemoryValues;
 use wire::audit::v1::LedgerStatus;
@@ -89,7 +89,7 @@ impl Course {
 
     pub(super) fn publish<C: Claim>(&mut self, subject: &Subject, claim: &C, role: Role) {
         let header = Header::published(subject.to_string(), self.now(), "");
-        let signed = claim::sign(&header, claim, Fixture::get().key(role)).expect("signing");
+        let signed = claim::sign(&header, claim, self.place.key(role)).expect("signing");
         self.place.log.inject(subject.to_string(), signed.to_bytes());
     }
 
@@ -127,7 +127,8 @@ impl Course {
     /// Somebody who owns the bus: squats on names, says valid things again, puts old assignments before agents.
     pub(super) async fn meddle(&mut self) -> Result<(), Failure> {
         let events = self.place.log.events();
-        match self.dice.below(6) {
+        match self.dice.below(7) {
+            4 | 5 if self.dice.happens(500) => self.forge().await?,
             0 => {
                 let site = &self.sites[usize::try_from(self.dice.below(4)).unwrap_or(0)];
                 let next = self.next(&subject::assignment(&site.name, domain::Epoch(1)));
@@ -163,6 +164,7 @@ impl Course {
                 let (cluster, dossier) = self.old[chosen].clone();
                 self.tell(|| format!("somebody puts an old assignment before {cluster}"));
                 let bucket = Values::in_memory(self.place.assignments.clone(), Bucket::Assignments);
+                self.put_back.insert(cluster.clone(), Digest::of(&dossier));
                 bucket
                     .put(&cluster, dossier)
                     .await

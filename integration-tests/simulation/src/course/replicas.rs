@@ -7,16 +7,25 @@ use jiff::Timestamp;
 
 use super::{Course, Failure, HANGS, LOOK_AGAIN, REPLICAS};
 use crate::fixture::Quality;
-use crate::replica::{Kind, Running, Submission};
+use crate::replica::{Errand, Kind, Running, Submission};
 use crate::site::Luck;
 use crate::turns::{Told, Verdict};
 
 impl Course {
-    /// One replica: starts, begins a step, or has its turn.
+    /// Some replica: starts, begins a step, or has its turn.
     pub(super) async fn replica(&mut self, dies: u64) -> Result<(), Failure> {
         let chosen = usize::try_from(self.dice.below(REPLICAS.len() as u64)).unwrap_or(0);
+        self.one_replica(chosen, dies).await
+    }
+
+    /// This replica.
+    pub(super) async fn one_replica(&mut self, chosen: usize, dies: u64) -> Result<(), Failure> {
         if self.slots[chosen].running.is_none() {
             return self.boot(chosen).await;
+        }
+        if self.is_outdated(chosen) && self.dice.happens(100) {
+            self.renew(chosen);
+            return Ok(());
         }
         if let Some(ask) = self.slots[chosen].waits.take() {
             let verdict = match (self.dice.happens(dies), self.dice.happens(500)) {
@@ -25,10 +34,23 @@ impl Course {
                 (true, true) => Verdict::DieAfter,
             };
             self.tell(|| format!("{:?} {chosen}: {} ({verdict:?})", REPLICAS[chosen], ask.what));
+            self.read_on(chosen).await;
             ask.answer(verdict);
             return self.listen(chosen).await;
         }
         self.begin(chosen).await
+    }
+
+    /// While a replica waits, its view may move on.
+    async fn read_on(&self, chosen: usize) {
+        if !self.dice.happens(200) {
+            return;
+        }
+        let slot = &self.slots[chosen];
+        slot.way.show(self.place.log.events().len() as u64);
+        if let Some(running) = &slot.running {
+            running.follow().await;
+        }
     }
 
     pub(super) async fn boot(&mut self, chosen: usize) -> Result<(), Failure> {
@@ -55,15 +77,18 @@ impl Course {
 
     pub(super) async fn begin(&mut self, chosen: usize) -> Result<(), Failure> {
         let last = self.place.log.events().len() as u64;
-        // Mostly what is there has arrived; sometimes the tail lags.
-        let behind = match self.dice.happens(250) {
-            true => self.dice.below(12),
-            false => 0,
+        // Mostly what is there has arrived; sometimes the tail lags, and to one that was deposed little comes.
+        let behind = match (self.dice.happens(250), self.dice.happens(600)) {
+            (_, true) if self.deposed == Some(chosen) => last,
+            (true, _) => self.dice.below(12),
+            (false, _) => 0,
         };
-        let submission = self.submission(chosen);
+        let errand = self.errand(chosen);
         let (length, when) = self.slots[chosen].looked;
-        let due = length != last || self.now().duration_since(when) >= LOOK_AGAIN || submission.is_some();
-        if !due || (self.slots[chosen].kind == Kind::Controller && chosen != self.leader) {
+        let due = length != last
+            || self.now().duration_since(when) >= LOOK_AGAIN
+            || !matches!(errand, Errand::Look);
+        if !due || (self.slots[chosen].kind == Kind::Controller && !self.acts(chosen)) {
             return Ok(());
         }
         self.slots[chosen].looked = (last.saturating_sub(behind), self.now());
@@ -76,15 +101,23 @@ impl Course {
         running.follow().await;
         let (part, told) = (running.part.clone(), self.told.clone());
         slot.step = Some(tokio::spawn(async move {
-            part.step(place, submission).await;
+            part.step(place, errand).await;
             let _over = told.send(Told::Done(chosen));
         }));
         self.listen(chosen).await
     }
 
+    /// What this replica is moved for.
+    fn errand(&mut self, chosen: usize) -> Errand {
+        if let Some(stop) = self.asked(chosen) {
+            return Errand::Stop(stop);
+        }
+        self.submission(chosen).map_or(Errand::Look, Errand::Serve)
+    }
+
     /// What an agent sent, if this replica is to serve one now; in any order.
     pub(super) fn submission(&mut self, chosen: usize) -> Option<Submission> {
-        let serves = chosen == self.leader && self.dice.happens(700);
+        let serves = self.acts(chosen) && self.dice.happens(700);
         let mut inbox = self.place.inbox();
         let waiting = inbox.waiting.len() as u64;
         if !serves || waiting == 0 {
@@ -108,6 +141,7 @@ impl Course {
                 if let Some(step) = step {
                     step.await.context("a replica panicked")?;
                 }
+                self.stored(replica);
             }
             Told::Died(replica) => self.bury(replica),
         }
@@ -120,7 +154,15 @@ impl Course {
         self.slots[replica].running = None;
         if replica == self.leader {
             self.leader = 9 - self.leader;
+            self.deposed = None;
+        } else if self.deposed == Some(replica) {
+            self.deposed = None;
         }
+    }
+
+    /// Whether a controller acts: it holds the lease, or takes itself for its holder.
+    pub(super) fn acts(&self, replica: usize) -> bool {
+        replica == self.leader || self.deposed == Some(replica)
     }
 
     pub(super) fn stop(&mut self, replica: usize) {
@@ -129,6 +171,7 @@ impl Course {
         if let Some(step) = slot.step.take() {
             step.abort();
         }
+        self.unheard(replica);
     }
 
     /// An operator restarts a policy-engine, it may be with another file.
@@ -138,12 +181,29 @@ impl Course {
         self.bury(chosen);
     }
 
-    /// The lease is lost: whatever its holder was doing is dropped, and the other one acts.
+    /// The lease is lost, and the other one acts. Whatever its holder was doing is dropped; or it has not noticed yet,
+    /// and both act.
     pub(super) fn change_leader(&mut self) {
         let old = self.leader;
-        self.tell(|| format!("Controller {old} loses its lease"));
-        self.stop(old);
+        if self.deposed.is_some() {
+            return;
+        }
         self.leader = 9 - old;
+        if self.dice.happens(500) {
+            self.tell(|| format!("Controller {old} loses its lease"));
+            self.stop(old);
+        } else {
+            self.tell(|| format!("Controller {old} loses its lease, and does not notice"));
+            self.deposed = Some(old);
+        }
+    }
+
+    /// A controller notices that it has lost its lease.
+    pub(super) fn notice(&mut self) {
+        if let Some(old) = self.deposed.take() {
+            self.tell(|| format!("Controller {old} notices that it has lost its lease"));
+            self.stop(old);
+        }
     }
 
     pub(super) async fn site(&mut self, luck: Luck) -> Result<(), Failure> {
@@ -157,6 +217,11 @@ impl Course {
             let name = site.name.clone();
             self.tell(|| format!("{name} runs {}, open {}, followed {}", after.0, after.1, after.2));
         }
+        if let Some(begun) = self.sites[chosen].begun.take() {
+            self.check_stops(chosen, &begun)?;
+            self.check_keys(chosen, &begun)?;
+        }
+        self.check_misled(chosen)?;
         self.check_site(chosen)
     }
 

@@ -244,6 +244,7 @@ fn what_a_cluster_was_asked_that_left_the_fleet_is_taken_back() {
         health: BTreeMap::new(),
         heartbeats: BTreeMap::new(),
         ledger: hub::LedgerState::Confirmed,
+        orphans: Default::default(),
         listening_since: NOW,
         now: NOW,
     };

@@ -152,6 +152,24 @@ fn what_was_not_begun_is_taken_back_when_the_allow_is_gone() {
 }
 
 #[test]
+fn what_was_not_begun_is_asked_anew_when_a_key_behind_it_has_come_to_its_end() {
+    let mut lab = Lab::running();
+    lab.orphans.insert(name("c1"));
+    let Some(Step::Stop(stop)) = lab.plan().steps.into_iter().next() else {
+        panic!("it is taken back")
+    };
+    assert_eq!(
+        (stop.cluster, stop.reason),
+        (name("c1"), Reason::StatementInvalid)
+    );
+    // What it began goes on, whatever became of the keys.
+    let mut begun = Lab::running();
+    begun.report("c1", ReportKind::Accepted);
+    begun.orphans.insert(name("c1"));
+    assert!(begun.plan().steps.is_empty());
+}
+
+#[test]
 fn what_was_not_begun_is_taken_back_when_the_cluster_runs_something_else() {
     let mut lab = Lab::running();
     lab.runs("c1", "v2.9.2");

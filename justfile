@@ -10,7 +10,7 @@ buf_version := "v1.75.0"
 
 # List the recipes
 default:
-    @just --list --unsorted
+    @"{{ just_executable() }}" --list --unsorted
 
 # The main job on real parts: a Flux release goes from a registry to three upgraded clusters, and three ways in which it does not (`--help` teaches)
 demo *args:

@@ -330,7 +330,7 @@ const TABLE: &[Entry] = &[
         next_step: "Nothing was written." },
     Entry { reason: Reason::Customised, code: "CUSTOMISED",
         meaning: "An object differs from what the installed version says, or another manager owns a field: an upgrade would drop a customisation.",
-        next_step: "See path, expected and found in the report. Take it back, or list the path under `tolerate` in the agent's file." },
+        next_step: "See path, expected and found in the report. Take it back, or list the path under `tolerate` in the agent's file. A field that somebody else owns is given back by applying the installed version again as its installer does (`flux install --version=VERSION`), or with `kubectl apply --server-side --force-conflicts --field-manager=flux`." },
     Entry { reason: Reason::HopIllegal, code: "HOP_ILLEGAL",
         meaning: "A CRD of the cluster has stored versions that the target no longer has.",
         next_step: "Go by way of a version that serves both." },

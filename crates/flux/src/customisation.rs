@@ -29,22 +29,44 @@ pub struct Difference {
     pub manager: Option<String>,
 }
 
-/// `path: expected X, found Y (owned by Z)`.
+/// Lists whose text is longer are told by what was removed from them and added to them.
+const LONG_LIST: usize = 160;
+
+/// `path: expected X, found Y (owned by Z)`. Of long lists only what was removed and added; where the value is the
+/// expected one and somebody else owns it, that.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_string);
-        write!(
-            f,
-            "{}: expected {}, found {}",
-            self.path,
-            shown(&self.expected),
-            shown(&self.found)
-        )?;
-        match &self.manager {
-            Some(manager) => write!(f, " (owned by {manager})"),
-            None => Ok(()),
+        write!(f, "{}: ", self.path)?;
+        match (&self.manager, self.expected == self.found) {
+            (Some(manager), true) => write!(f, "has the expected value, but {manager} owns it"),
+            (Some(manager), false) => write!(f, "{} (owned by {manager})", self.values()),
+            (None, _) => f.write_str(&self.values()),
         }
     }
+}
+
+impl Difference {
+    fn values(&self) -> String {
+        let shown = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_string);
+        let both = format!("expected {}, found {}", shown(&self.expected), shown(&self.found));
+        let (Some(Value::Array(expected)), Some(Value::Array(found))) = (&self.expected, &self.found) else {
+            return both;
+        };
+        let removed: Vec<_> = expected.iter().filter(|item| !found.contains(item)).collect();
+        let added: Vec<_> = found.iter().filter(|item| !expected.contains(item)).collect();
+        if both.len() <= LONG_LIST || (removed.is_empty() && added.is_empty()) {
+            return both;
+        }
+        format!("removed {}, added {}", items(&removed), items(&added))
+    }
+}
+
+fn items(items: &[&Value]) -> String {
+    if items.is_empty() {
+        return "nothing".to_owned();
+    }
+    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+    items.join(", ")
 }
 
 /// The fields of a live object that another field manager than `own_manager` owns and that may change what

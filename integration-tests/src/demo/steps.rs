@@ -34,11 +34,11 @@ pub(super) async fn settled(played: &Played, teller: &Teller) -> Result<(), Stag
     for site in &played.stage.sites {
         until(("a verified baseline", 60), async || {
             teller.catch_up(&played.hub).await?;
-            let cluster = played.hub.cluster(&site.name).await?;
-            Ok(if cluster.baseline.is_empty() {
-                Err(format!("{:?}", cluster.waits))
-            } else {
-                Ok(())
+            // The hub does not know the cluster before it has read its file.
+            Ok(match played.hub.cluster(&site.name).await {
+                Ok(cluster) if !cluster.baseline.is_empty() => Ok(()),
+                Ok(cluster) => Err(format!("{:?}", cluster.waits)),
+                Err(error) => Err(runtime::errors::chain(&error)),
             })
         })
         .await?;

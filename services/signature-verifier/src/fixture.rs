@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::backoff::Backoff;
 use crate::baseline::{Obstacles, Statements};
+use crate::release::Waiting;
 use crate::reverify::Turns;
 use crate::{Settings, Verifier};
 
@@ -121,6 +122,7 @@ impl Shop {
             settings: Settings::new("unused".into()),
             statements: Statements::default(),
             releases: Backoff::default(),
+            waiting: Waiting::default(),
             running: Backoff::default(),
             obstacles: Obstacles::default(),
             turns: Turns::default(),

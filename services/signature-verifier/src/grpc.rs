@@ -68,7 +68,11 @@ impl VerificationService for Api {
             .reverify(&found, &request.to_string(), self.0.clock.now())
             .await;
         match reverified.map_err(|error| refused(&error))? {
-            Reverified::Early(attempt) => response.attempt = attempt,
+            Reverified::Early(attempt) => {
+                response.attempt = attempt;
+                let missing = self.0.waiting.of(&found.release);
+                response.wait_detail = missing.map(|missing| missing.what).unwrap_or_default();
+            }
             Reverified::Stored(summary) => {
                 response.attempt = summary.subject.n();
                 response.sequence = summary.sequence;
@@ -150,10 +154,15 @@ impl Verifier {
     async fn verification(&self, release: &ReleaseKey) -> Result<v1::Verification, bus::ViewError> {
         let series = subject::verification_summary(release, 1);
         let Some(fact) = self.view.latest(series.series()).await? else {
-            return Ok(v1::Verification {
+            let mut waiting = v1::Verification {
                 release: release.to_string(),
                 ..v1::Verification::default()
-            });
+            };
+            if let Some(missing) = self.waiting.of(release) {
+                waiting.wait_detail = missing.what;
+                waiting.grace_end_time = Some(wire::time::timestamp(missing.until));
+            }
+            return Ok(waiting);
         };
         let summary = wire::decode::<v1::RoleSummary, RoleSummary>(&fact.statement).ok();
         let mut evidence = Vec::new();
@@ -175,6 +184,7 @@ impl Verifier {
             summary: summary.as_ref().map(v1::RoleSummary::from),
             evidence,
             verify_time: Some(wire::time::timestamp(fact.time)),
+            ..v1::Verification::default()
         })
     }
 }

@@ -33,6 +33,7 @@ use runtime::Clock;
 use backoff::Backoff;
 use baseline::{Obstacles, Statements};
 pub use config::Settings;
+use release::Waiting;
 use reverify::Turns;
 
 /// Name of the service, of its durable consumer, of its binary.
@@ -80,6 +81,8 @@ struct Verifier {
     statements: Statements,
     /// Releases that could not be verified, or not yet.
     releases: Backoff<ReleaseKey>,
+    /// Why not yet.
+    waiting: Waiting,
     /// What runs somewhere and could not be mapped, by the digest of it.
     running: Backoff<Digest>,
     /// Why it could not be.
@@ -108,6 +111,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         settings,
         statements: Statements::default(),
         releases: Backoff::default(),
+        waiting: Waiting::default(),
         running: Backoff::default(),
         obstacles: Obstacles::default(),
         turns: Turns::default(),

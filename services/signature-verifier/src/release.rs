@@ -25,8 +25,11 @@ use crate::Verifier;
 use crate::artifact::Subject;
 
 mod attempt;
+mod waiting;
 
 pub(crate) use attempt::Ask;
+use waiting::Missing;
+pub(crate) use waiting::Waiting;
 
 /// Manifests are never larger than this, unpacked.
 const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
@@ -64,6 +67,8 @@ pub(crate) enum Attempt {
     Early {
         /// Number of the attempt that was begun.
         attempt: u64,
+        /// What is missing, for people.
+        missing: String,
     },
 }
 
@@ -128,6 +133,7 @@ impl Verifier {
     ) -> Result<Attempt, ReleaseError> {
         let opened = attempt::open(&self.journal, release, ask, self.settings.signature_retry).await?;
         let Some(attempt) = opened else {
+            self.waiting.remove(release);
             return Ok(Attempt::Summarised { summary: None });
         };
         let work = Work {
@@ -137,16 +143,25 @@ impl Verifier {
             ask,
         };
         let span = runtime::telemetry::work_span(TraceId::of_release(release), "verify");
-        self.attempt(work).instrument(span).await
+        let ended = self.attempt(work).instrument(span).await?;
+        match &ended {
+            Attempt::Early { missing, .. } => {
+                let (what, until) = (missing.clone(), self.grace_end(discovered));
+                tracing::info!(%release, what, %until, "a release is not complete yet");
+                self.waiting.insert(release, Missing { what, until });
+            }
+            Attempt::Summarised { .. } => self.waiting.remove(release),
+        }
+        Ok(ended)
     }
 
     /// Manifests, contents, images, summary.
     async fn attempt(&self, work: Work<'_>) -> Result<Attempt, ReleaseError> {
         let Work { release, attempt, .. } = work;
-        let early = Ok(Attempt::Early { attempt });
+        let early = |missing| Ok(Attempt::Early { attempt, missing });
         let Some((image, fetched)) = self.fetch(release).await? else {
             return if work.early {
-                early
+                early(format!("the registry does not have {} yet", pinned(release)?))
             } else {
                 self.nothing_there(work).await
             };
@@ -155,13 +170,15 @@ impl Verifier {
             .artifact(work, (Artifact::FluxManifests, &image, release.manifests))
             .await?;
         if manifests.result == CheckResult::NotChecked && work.early {
-            return early;
+            return early(missing(&manifests));
         }
         if manifests.result != CheckResult::Passed {
             return self.summarise(work, None, vec![manifests]).await;
         }
         match self.derive(release, &fetched).await? {
-            Derived::Missing(_) if work.early => early,
+            Derived::Missing(image) if work.early => early(format!(
+                "the registry does not have {image} yet, which the manifests name"
+            )),
             Derived::Missing(image) => {
                 let detail = format!("the registry has no {image}, which the manifests name");
                 withdraw(
@@ -289,8 +306,8 @@ impl Verifier {
             let artifact = Artifact::Image(*component);
             let checked = self.artifact(work, (artifact, &image.image, image.index)).await?;
             if checked.result == CheckResult::NotChecked && work.early {
-                let attempt = work.attempt;
-                return Ok(Attempt::Early { attempt });
+                let (attempt, missing) = (work.attempt, missing(&checked));
+                return Ok(Attempt::Early { attempt, missing });
             }
             evidence.push(checked);
         }
@@ -354,6 +371,14 @@ impl Verifier {
             .map(bus::Written::into_fact)
             .map_err(|error| ReleaseError::Journal(release.clone(), error))
     }
+}
+
+/// What could not be checked, and why.
+fn missing(checked: &Evidence) -> String {
+    let reason = checked.reason.map(|reason| reason.code()).unwrap_or_default();
+    format!("{}: {reason} {}", checked.image, checked.detail)
+        .trim_end()
+        .to_owned()
 }
 
 /// Upstream's name of the manifests, by the digest of the key.

@@ -152,7 +152,7 @@ impl Verifier {
             }
             self.rested(release, now).await?;
             match self.verify(release, *time, Ask::person(now, request)).await? {
-                Attempt::Early { attempt } => return Ok(Reverified::Early(attempt)),
+                Attempt::Early { attempt, .. } => return Ok(Reverified::Early(attempt)),
                 Attempt::Summarised {
                     summary: Some(summary),
                 } if is_of(&summary, request) => return Ok(Reverified::Stored(summary)),

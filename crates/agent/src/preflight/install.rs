@@ -162,10 +162,19 @@ fn is_below(path: &str, begin: &str) -> bool {
 
 fn describe(object: &Object, difference: &Difference) -> String {
     let text = format!("{} {difference}", label(object));
-    match text.char_indices().nth(LONGEST) {
-        None => text,
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-    }
+    let Some((end, _)) = text.char_indices().nth(LONGEST) else {
+        return text;
+    };
+    // Who owns it stands at the end, and is what one has to know.
+    let owner = difference
+        .manager
+        .as_ref()
+        .map(|manager| format!(" (owned by {manager})"));
+    format!(
+        "{}...{}",
+        text.get(..end).unwrap_or_default(),
+        owner.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]

@@ -195,3 +195,30 @@ fn order_of_keyed_items_does_not_matter_and_of_others_does() {
     let b = json!({"containers": [{"name": "b"}, {"name": "a"}], "args": ["2", "1"]});
     assert_eq!(differences(&a, &b).len(), 2);
 }
+
+#[test]
+fn of_a_long_list_what_was_removed_and_added_is_told_and_of_the_same_value_its_owner() {
+    let list = |last: &str| {
+        let mut items: Vec<String> = (0..20).map(|n| format!("--some-long-flag-{n}=value")).collect();
+        items.push(last.to_owned());
+        Some(json!(items))
+    };
+    let difference = Difference {
+        path: "args".to_owned(),
+        expected: list("--log-level=info"),
+        found: list("--log-level=debug"),
+        manager: Some("kubectl-patch".to_owned()),
+    };
+    assert_eq!(
+        difference.to_string(),
+        "args: removed \"--log-level=info\", added \"--log-level=debug\" (owned by kubectl-patch)"
+    );
+    let given_back = Difference {
+        found: difference.expected.clone(),
+        ..difference
+    };
+    assert_eq!(
+        given_back.to_string(),
+        "args: has the expected value, but kubectl-patch owns it"
+    );
+}

@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::names;
 
 /// How long names may take: a shell waits for them. The tests are about what is offered, on a machine that may be busy.
-const BUDGET: Duration = Duration::from_millis(if cfg!(test) { 10_000 } else { 300 });
+const BUDGET: Duration = Duration::from_millis(if cfg!(test) { 3_000 } else { 300 });
 /// No files in place of what is offered.
 const NO_FILES: u8 = 4;
 /// No space behind what is offered: it goes on.

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::lists::summary_result;
 use crate::names;
 use crate::output::Sign;
-use crate::table::Table;
+use crate::table::{Table, clean};
 use crate::words::{self, NOTHING, instant, instant_and_age, or_nothing};
 
 /// What the request came to.
@@ -181,10 +181,11 @@ fn hints(name: &str, answer: &Answer, ended: Ended<'_>, context: &Context<'_>) {
             } else {
                 "what was stored before still counts; ask again later"
             };
-            let text = format!(
-                "something is not there or not signed yet, and upstream has time until {until}: nothing was \
-                 stored, {next}"
-            );
+            let what = match answer.wait_detail.as_str() {
+                "" => "something is not there or not signed yet".to_owned(),
+                detail => format!("not there or not signed yet is {}", clean(detail)),
+            };
+            let text = format!("{what}; upstream has time until {until}: nothing was stored, {next}");
             screen.hint(Sign::Warning, &text);
         }
         Ended::Stored(summary) if summary_result(summary) == "PASSED" => {

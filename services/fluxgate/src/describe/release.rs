@@ -48,7 +48,15 @@ pub(crate) fn release(story: &Story, look: Look) -> String {
 fn verification(page: &mut Page, verification: Option<&Verification>, look: Look) {
     let summary = verification.and_then(|verification| verification.summary.as_ref());
     let Some((verification, summary)) = verification.zip(summary) else {
-        page.field("Verified", "- (the verifier is at work, or has not begun)");
+        match verification.filter(|verification| !verification.wait_detail.is_empty()) {
+            Some(waiting) => {
+                let until = instant_and_age(waiting.grace_end_time, look.now);
+                page.field("Verified", "- (not complete yet)");
+                page.field("Waits for", &waiting.wait_detail);
+                page.field("At most until", &format!("{until}; then it counts as missing"));
+            }
+            None => page.field("Verified", "- (the verifier is at work, or has not begun)"),
+        }
         return;
     };
     page.field("Verified", summary_result(summary));

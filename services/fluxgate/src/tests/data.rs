@@ -123,6 +123,7 @@ pub(super) fn verifications() -> Vec<Verification> {
         }),
         evidence,
         verify_time: time("09:01:00"),
+        ..Verification::default()
     };
     let bad = vec![
         line("flux-manifests", passed, ""),

@@ -150,5 +150,5 @@ async fn a_silent_hub_does_not_hold_a_shell() {
     let asked =
         tokio::task::spawn_blocking(move || complete(&["--server", &server, "describe", "clusters/"]));
     assert_eq!(asked.await.unwrap(), [":4"]);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

@@ -80,6 +80,10 @@ async fn within_the_grace_a_request_stores_nothing_where_nothing_is_signed_yet()
     shop.discover(&found.release, NOW).await;
     let ask = async |now| shop.verifier.reverify(&found, ONE, now).await.unwrap();
     assert_eq!(ask(NOW).await, Reverified::Early(1));
+    // Whoever asks is told which artifact it is.
+    let missing = shop.verifier.waiting.of(&found.release).unwrap();
+    assert_eq!(missing.until, shop.verifier.grace_end(NOW));
+    assert!(missing.what.contains("SIGNATURE_MISSING"), "{}", missing.what);
     assert_eq!(shop.world.log.events().len(), 1);
     shop.factory.sign_late(&published).await.unwrap();
     assert_eq!(attempt_of(&ask(NOW).await), 1);

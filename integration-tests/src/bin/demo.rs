@@ -10,6 +10,7 @@ use integration_tests::lab::progress::StderrLines;
 use integration_tests::lab::tools::{Tool, Tools};
 use integration_tests::lab::{Lab, tether};
 use integration_tests::outsider::has;
+use integration_tests::stage::Service;
 use integration_tests::terminal::{self, write};
 
 /// A Flux release goes from a registry to three upgraded clusters, signed at every step, on real parts.
@@ -113,13 +114,22 @@ async fn keep(teller: &Teller, played: Played) {
     let address = url.trim_start_matches("http://");
     teller.plain("");
     teller.plain("Everything runs until Ctrl-C. In a second terminal:");
+    let own = std::env::current_exe().ok();
+    let folder = own.as_deref().and_then(Path::parent).map(Path::display);
     teller.plain(&format!(
-        "  export FLUXGATE_SERVER={url} PATH=$PWD/target/debug:$PATH"
+        "  export FLUXGATE_SERVER={url} PATH={}:$PATH",
+        folder.map_or_else(|| "$PWD/target/debug".to_owned(), |folder| folder.to_string())
     ));
-    teller.plain("  fluxgate check");
-    teller.plain("  fluxgate get clusters");
-    teller.plain("  fluxgate describe releases/v2.9.4");
-    teller.plain("  fluxgate get entries");
+    for command in [
+        "status",
+        "check",
+        "describe clusters/canary",
+        "describe releases/v2.9.4",
+        "describe rollouts/flux-v2.9.4-1",
+        "trace releases/v2.9.4",
+    ] {
+        teller.plain(&format!("  fluxgate {command}"));
+    }
     teller.plain(&format!(
         "  buf curl --http2-prior-knowledge --protocol grpc http://{address}/fluxgate.fleet.v1.FleetService/ListClusters"
     ));
@@ -128,6 +138,16 @@ async fn keep(teller: &Teller, played: Played) {
             "  kubectl --kubeconfig {} -n flux-system get pods",
             site.file.kubeconfig.display()
         ));
+    }
+    teller.plain("");
+    teller.plain("To break something (process, log):");
+    let hub = played.hub.process(Service::RolloutController);
+    let hub = hub.map(|part| ("the hub".to_owned(), part));
+    let agents = played.stage.sites.iter();
+    let agents = agents.filter_map(|site| Some((format!("the agent of {}", site.name), site.agent()?)));
+    let nats = ("nats-server".to_owned(), played.stage.nats.part());
+    for (what, part) in hub.into_iter().chain(agents).chain([nats]) {
+        teller.plain(&format!("  {:<7} {what}: {}", part.id(), part.log().display()));
     }
     std::future::pending::<()>().await;
 }

@@ -175,11 +175,17 @@ impl Hub {
     /// The process of a service, while it runs; that of all, where they are together.
     #[must_use]
     pub fn process_id(&self, service: Service) -> Option<u32> {
+        self.process(service).map(Part::id)
+    }
+
+    /// The same with its log.
+    #[must_use]
+    pub fn process(&self, service: Service) -> Option<&Part> {
         let process = match &self.form {
             Form::Together(process) => Some(process.as_ref()),
             Form::Apart(processes) => processes.get(&service),
         };
-        Some(process?.part.as_ref()?.id())
+        process?.part.as_ref()
     }
 
     /// The channel to a service; to nobody where it was never started.

@@ -114,6 +114,12 @@ impl Site {
         Ok(())
     }
 
+    /// The agent, while it runs.
+    #[must_use]
+    pub const fn agent(&self) -> Option<&Part> {
+        self.agent.as_ref()
+    }
+
     /// Kills the agent with SIGKILL.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ clusters: []
 #  - name: prod-eu-7
 #    labels: {fluxgate.dev/wave: canary}
 #    agentKey: SHA256:...
-#    maxMode: Enforce
+#    maxMode: Observe
 #    images: {registry: ghcr.io}
 ";
 

@@ -121,6 +121,7 @@ fn shipped_files_fit_their_schemas_and_name_them() {
     for (file, schema) in [
         ("deploy/policy-default.yaml", "policy"),
         ("deploy/strategy-default.yaml", "strategy"),
+        ("deploy/examples/strategy-one-cluster.yaml", "strategy"),
         ("deploy/examples/fleet.yaml", "fleet"),
         ("deploy/examples/agent.toml", "cluster-agent"),
         ("deploy/examples/dev.toml", "dev"),

@@ -79,6 +79,9 @@ pub struct Agent {
     state: State,
 }
 
+/// What was said about health, and under which epoch.
+type Judgement = (Epoch, Health, Vec<Symptom>);
+
 /// What the loop keeps between its rounds; nothing of it has to survive.
 #[derive(Debug, Default)]
 struct State {
@@ -88,7 +91,7 @@ struct State {
     started: Option<Instant>,
     task: Option<Current>,
     facts: Option<ClusterFacts>,
-    health: Option<(Epoch, Health, Vec<Symptom>)>,
+    health: Option<Judgement>,
     /// The assignment that needs no more looking at, and the last one that was complained about.
     handled: Option<Digest>,
     alarm: Option<(Digest, Alarm)>,

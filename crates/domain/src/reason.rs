@@ -375,7 +375,7 @@ const TABLE: &[Entry] = &[
         next_step: "Look at its previous log." },
     Entry { reason: Reason::HealthUnknown, code: "HEALTH_UNKNOWN",
         meaning: "The cluster could not be judged: its API server did not answer, or its agent is silent.",
-        next_step: "Look at the agent. Unknown never counts as healthy." },
+        next_step: "The symptom in `fluxgate describe clusters/NAME` says what could not be read and why: mend that, or look at the agent's log. Unknown never counts as healthy." },
     Entry { reason: Reason::RegistryUnreachable, code: "REGISTRY_UNREACHABLE",
         meaning: "The registry did not answer; retried until it does.",
         next_step: "Check network and mirrors." },

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use domain::fleet::HealthReport;
-use domain::{ClusterFacts, Epoch, Health};
+use domain::fleet::{HealthReport, Symptom};
+use domain::{ClusterFacts, Epoch, Health, Reason};
 use runtime::errors::chain;
 use tokio::time::Instant;
 
 use super::carry::TOO_LATE;
 use super::pulse::Beat;
-use super::{Agent, Current};
+use super::{Agent, Current, Judgement};
 use crate::cluster::ClusterError;
 use crate::facts;
 use crate::health::{Seen, Verdict, judge, judge_running};
@@ -50,7 +50,7 @@ impl Agent {
             (current.well_since, current.wrong_before) = (None, false);
         }
         if self.state.blind > 1 {
-            self.say_health(Health::Inconclusive, Vec::new());
+            self.say_health(Health::Inconclusive, vec![unseen(error)]);
         }
         let applied = |current: &&Current| current.task.record.phase == Phase::Applied;
         let late = self.state.task.as_ref().filter(applied);
@@ -63,7 +63,7 @@ impl Agent {
             "everything is written, and it could not be judged within {deadline}: {}",
             chain(error)
         );
-        self.say_health(Health::Inconclusive, Vec::new());
+        self.say_health(Health::Inconclusive, vec![unseen(error)]);
         self.finish(&order, Health::Inconclusive, detail).await;
     }
 
@@ -162,21 +162,9 @@ impl Agent {
     }
 
     /// Health is said when it changed, and once for each task.
-    fn say_health(&mut self, health: Health, symptoms: Vec<domain::fleet::Symptom>) {
+    fn say_health(&mut self, health: Health, symptoms: Vec<Symptom>) {
         let said = (self.epoch(), health, symptoms);
-        let same = self
-            .state
-            .health
-            .as_ref()
-            .is_some_and(|(epoch, before, symptoms)| {
-                let reasons = |all: &[domain::fleet::Symptom]| -> Vec<_> {
-                    all.iter()
-                        .map(|symptom| (symptom.reason, symptom.object.clone()))
-                        .collect()
-                };
-                (*epoch, *before) == (said.0, said.1) && reasons(symptoms) == reasons(&said.2)
-            });
-        if same {
+        if !is_news(self.state.health.as_ref(), &said) {
             return;
         }
         let report = HealthReport {
@@ -217,6 +205,28 @@ impl Agent {
     }
 }
 
+/// Why the cluster can't be judged. What could not be read stands in the detail: which read was the first to fail
+/// is no news.
+fn unseen(error: &ClusterError) -> Symptom {
+    Symptom {
+        reason: Reason::HealthUnknown,
+        object: "API server".to_owned(),
+        detail: chain(error),
+    }
+}
+
+/// Whether a judgement says something else than the last one that was said; another text for the same symptom is
+/// nothing else.
+fn is_news(before: Option<&Judgement>, said: &Judgement) -> bool {
+    let symptoms = |(_, _, symptoms): &Judgement| -> Vec<(Reason, String)> {
+        let named = symptoms
+            .iter()
+            .map(|symptom| (symptom.reason, symptom.object.clone()));
+        named.collect()
+    };
+    before.is_none_or(|before| (before.0, before.1) != (said.0, said.1) || symptoms(before) != symptoms(said))
+}
+
 /// What was said under another epoch says nothing about this one: nothing was judged under it yet.
 fn under(epoch: Epoch, said: Option<(Epoch, Health)>) -> Health {
     said.filter(|(under, _)| *under == epoch)
@@ -231,6 +241,41 @@ fn duration(signed: jiff::SignedDuration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(what: &'static str, message: &str) -> ClusterError {
+        let status = serde_json::json!({
+            "status": "Failure", "code": 503, "reason": "ServiceUnavailable", "message": message
+        });
+        let source = kube::Error::Api(serde_json::from_value(status).unwrap()).into();
+        ClusterError::Read { what, source }
+    }
+
+    #[test]
+    fn a_cluster_that_cannot_be_seen_says_why_and_says_it_once() {
+        let blind = |error: &ClusterError| (Epoch(5), Health::Inconclusive, vec![unseen(error)]);
+        let first = blind(&refused("Deployments", "try 1"));
+        let symptom = &first.2[0];
+        assert_eq!(
+            (symptom.reason, symptom.object.as_str()),
+            (Reason::HealthUnknown, "API server")
+        );
+        assert_eq!(
+            symptom.detail,
+            "reading Deployments: try 1 (HTTP 503 ServiceUnavailable)"
+        );
+        assert!(is_news(None, &first));
+        assert!(!is_news(Some(&first), &blind(&refused("pods", "try 2"))));
+        // Why it was inconclusive before, and that it is seen again, are news.
+        assert!(is_news(
+            Some(&(Epoch(5), Health::Inconclusive, Vec::new())),
+            &first
+        ));
+        assert!(is_news(Some(&first), &(Epoch(5), Health::Healthy, Vec::new())));
+        assert!(is_news(
+            Some(&first),
+            &(Epoch(6), Health::Inconclusive, first.2.clone())
+        ));
+    }
 
     #[test]
     fn health_of_another_epoch_is_none_of_this_one() {

@@ -160,20 +160,38 @@ fn refused(cluster: &Cluster) -> Option<Need> {
     ))
 }
 
-fn unwell(cluster: &Cluster, look: Look) -> Option<Need> {
-    if lists::health(cluster, look) != "UNHEALTHY" {
-        return None;
-    }
+/// What is wrong with the cluster. One that can't be judged may be ill: that needs a person too. While its agent
+/// waits for Deployments that are on their way, or for its own first look, it needs time.
+pub(super) fn unwell(cluster: &Cluster, look: Look) -> Option<Need> {
+    let health = lists::health(cluster, look);
     let symptom = cluster.health.as_ref().and_then(|health| health.symptoms.first());
-    let (reason, detail) = match symptom {
-        Some(symptom) => (
-            symptom.reason.as_str(),
-            format!("{}: {}", symptom.object, symptom.detail),
-        ),
-        None => ("CLUSTER_UNHEALTHY", "judged unhealthy".to_owned()),
+    let reason = symptom.map(|symptom| symptom.reason.as_str());
+    let (urgency, code, judged) = match health.as_str() {
+        "UNHEALTHY" => (Urgency::Failed, "CLUSTER_UNHEALTHY", "judged unhealthy"),
+        "INCONCLUSIVE" if reason == Some("HEALTH_UNKNOWN") || lasts(cluster, look) => {
+            (Urgency::Person, "HEALTH_UNKNOWN", "it can't be judged")
+        }
+        // The rollout tells how far an upgrade is.
+        "INCONCLUSIVE" if !is_upgrading(cluster) => (Urgency::Time, "HEALTH_UNKNOWN", "it is not judged yet"),
+        _ => return None,
     };
-    let command = describe(&cluster.name);
-    Some(Need::new(Urgency::Failed, &cluster.name, reason, detail, command))
+    let detail = match symptom {
+        Some(symptom) => format!("{}: {}", symptom.object, symptom.detail),
+        None => judged.to_owned(),
+    };
+    let (reason, command) = (reason.unwrap_or(code), describe(&cluster.name));
+    Some(Need::new(urgency, &cluster.name, reason, detail, command))
+}
+
+/// Whether its last judgement is so old that waiting does not help.
+fn lasts(cluster: &Cluster, look: Look) -> bool {
+    let judged = cluster.health.as_ref().and_then(|health| at(health.observe_time));
+    !is_upgrading(cluster) && judged.is_some_and(|judged| look.now.duration_since(judged) > words::PATIENCE)
+}
+
+fn is_upgrading(cluster: &Cluster) -> bool {
+    let last = cluster.reports.last().map(Report::kind);
+    matches!(last, Some(ReportKind::Accepted | ReportKind::Applied))
 }
 
 /// Since when nothing was heard of a cluster, in words; none where it speaks.

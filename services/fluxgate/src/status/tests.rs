@@ -234,6 +234,42 @@ fn an_alarm_and_an_unwell_cluster_are_failures() {
 }
 
 #[test]
+fn a_cluster_that_cannot_be_judged_needs_a_person_and_one_that_settles_needs_time() {
+    let judged = |reason: &str, observed: &str| wire::fleet::v1::HealthReport {
+        health: Health::Inconclusive.into(),
+        observe_time: time(observed),
+        symptoms: vec![Symptom {
+            reason: reason.to_owned(),
+            object: "API server".to_owned(),
+            detail: "reading Deployments: Connection refused".to_owned(),
+        }],
+        ..wire::fleet::v1::HealthReport::default()
+    };
+    let mut seen = well();
+    let command = "fluxgate describe clusters/a";
+    seen.clusters[0].health = Some(judged("HEALTH_UNKNOWN", "2026-11-24T11:59:50Z"));
+    let want = told(Urgency::Person, "HEALTH_UNKNOWN", "clusters/a", command);
+    assert_eq!(one(&seen), want);
+    let status = status(&seen, look());
+    assert_eq!((status.exit().code(), status.clusters.len()), (8, 1));
+    assert_eq!(
+        status.needs[0].detail,
+        "API server: reading Deployments: Connection refused"
+    );
+
+    seen.clusters[0].health = Some(judged("DEPLOYMENT_NOT_READY", "2026-11-24T11:59:50Z"));
+    assert_eq!(one(&seen).0, Urgency::Time);
+    seen.clusters[0].health = Some(judged("DEPLOYMENT_NOT_READY", "2026-11-24T11:50:00Z"));
+    assert_eq!(one(&seen).0, Urgency::Person);
+    // An upgrade is told by its rollout.
+    seen.clusters[0].reports = vec![Report {
+        kind: ReportKind::Applied.into(),
+        ..Report::default()
+    }];
+    assert!(needs(&seen).is_empty(), "{:?}", needs(&seen));
+}
+
+#[test]
 fn what_waits_for_a_person_names_the_command() {
     let wait = |scope: &str, reason: &str| RolloutWait {
         scope: scope.to_owned(),

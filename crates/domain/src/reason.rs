@@ -153,7 +153,7 @@ pub enum Reason {
     FleetUnfit,
     /// An agent refused its assignment.
     ClusterRefused,
-    /// A cluster was judged unhealthy after its upgrade: the rollout was halted.
+    /// A cluster was judged unhealthy. After its upgrade that halts the rollout beyond its failure budget; one that was ill before is waited for.
     ClusterUnhealthy,
     /// The agent of a cluster in an opened wave was silent for fifteen minutes.
     ClusterUnreachable,
@@ -404,8 +404,8 @@ const TABLE: &[Entry] = &[
         meaning: "An agent refused its assignment.",
         next_step: "See its reason: `fluxgate describe clusters/NAME`." },
     Entry { reason: Reason::ClusterUnhealthy, code: "CLUSTER_UNHEALTHY",
-        meaning: "A cluster was judged unhealthy after its upgrade: the rollout was halted.",
-        next_step: "See the symptoms: `fluxgate describe clusters/NAME`." },
+        meaning: "A cluster was judged unhealthy. After its upgrade that halts the rollout beyond its failure budget; one that was ill before is waited for.",
+        next_step: "See the symptoms: `fluxgate describe clusters/NAME`. Repair the cluster, or roll it back." },
     Entry { reason: Reason::ClusterUnreachable, code: "CLUSTER_UNREACHABLE",
         meaning: "The agent of a cluster in an opened wave was silent for fifteen minutes.",
         next_step: "Look at the agent and its way to the hub. What was begun there goes on; hold the cluster, or take it out of the fleet's file, to go on without it." },

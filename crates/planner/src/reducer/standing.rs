@@ -208,15 +208,31 @@ fn at_target(world: &Known<'_>, cluster: &ClusterName, opened: Timestamp) -> Sta
         Some(Health::Inconclusive) => {
             unsettled(Reason::HealthUnknown, "it runs the target and can't be judged")
         }
-        Some(Health::Unhealthy) => unsettled(
-            Reason::ClusterUnhealthy,
-            "it ran the target before and is not well",
-        ),
+        Some(Health::Unhealthy) => unsettled(Reason::ClusterUnhealthy, &ill(world, cluster)),
         None => unsettled(
             Reason::WaitingForAgent,
             "it runs the target and its agent is silent",
         ),
     }
+}
+
+/// What is wrong with a cluster that ran the target before the wave was opened, and who can end the wait: nothing is
+/// done there, so it does not end by itself.
+fn ill(world: &Known<'_>, cluster: &ClusterName) -> String {
+    let facts = world.facts.get(cluster);
+    let version = facts
+        .and_then(|facts| facts.version.as_ref())
+        .map_or_else(|| "the target".to_owned(), ToString::to_string);
+    let health = Health::Unhealthy;
+    let report = world.health.get(cluster).filter(|report| report.health == health);
+    let symptom = report
+        .and_then(|report| report.symptoms.first())
+        .map(|symptom| format!(": {} {}: {}", symptom.reason, symptom.object, symptom.detail))
+        .unwrap_or_default();
+    format!(
+        "it already runs {version} and is {health}{symptom}; repair it, or roll it back: nothing is done there until \
+         it is well"
+    )
 }
 
 impl Standing {

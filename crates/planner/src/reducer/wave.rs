@@ -34,9 +34,28 @@ pub(super) fn go_on(view: WaveView<'_>, opened: Timestamp, looks: &[Look<'_>], p
         0 => String::new(),
         n => format!(", {n} more are held or left behind"),
     };
-    let detail = format!("{} of {} clusters are done{without}", done.len(), going.len());
-    plan.wait(view.scope(), Reason::WaitingForClusters, detail);
+    let counts = format!("{} of {} clusters are done{without}", done.len(), going.len());
+    let (reason, detail) = not_done(&going, counts);
+    plan.wait(view.scope(), reason, detail);
     work(view, looks, plan);
+}
+
+/// What a wave waits for: its clusters that are upgraded or still to be begun; where there are none, what keeps the
+/// first of the others from being done.
+fn not_done(going: &[&Look<'_>], counts: String) -> (Reason, String) {
+    let moving = going.iter().any(|look| {
+        let standing = &look.standing;
+        standing.in_work() || matches!(standing, Standing::Pending | Standing::Capped { .. })
+    });
+    let unsettled = going.iter().find_map(|look| {
+        let Standing::Unsettled { reason, detail } = &look.standing else {
+            return None;
+        };
+        Some((*reason, format!("{counts}; {}: {detail}", look.cluster)))
+    });
+    unsettled
+        .filter(|_| !moving)
+        .unwrap_or((Reason::WaitingForClusters, counts))
 }
 
 /// Looks after every cluster of an opened wave. One that has baked goes on as well: what was held or lost then

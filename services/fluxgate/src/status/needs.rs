@@ -254,6 +254,8 @@ fn waits(rollout: &str, wait: &RolloutWait) -> Option<Need> {
         {
             return None;
         }
+        // Nothing is done for the clusters that a wave waits for.
+        "CLUSTER_UNHEALTHY" => (Urgency::Person, describe(rollout)),
         _ => (Urgency::Time, describe(rollout)),
     };
     let mut need = Need::new(urgency, &scope, &wait.reason, wait.detail.clone(), command);

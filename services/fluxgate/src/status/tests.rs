@@ -284,6 +284,12 @@ fn what_waits_for_a_person_names_the_command() {
         told(Urgency::Person, "WAITING_FOR_ENFORCE", "waves/main", command)
     );
     assert_eq!(status(&seen, look()).exit().code(), 8);
+    seen.rollouts = vec![rollout(vec![wait("wave/main", "CLUSTER_UNHEALTHY")])];
+    let command = "fluxgate describe rollouts/flux-v2.9.4-1";
+    assert_eq!(
+        one(&seen),
+        told(Urgency::Person, "CLUSTER_UNHEALTHY", "waves/main", command)
+    );
 
     let mut seen = well();
     seen.decisions = vec![decision(Outcome::NeedsApproval, "STEP_NOT_ALLOWED")];

@@ -352,6 +352,35 @@ fn a_cluster_at_the_target_that_is_unwell_holds_the_wave_and_one_that_falls_ill_
 }
 
 #[test]
+fn a_wave_that_waits_for_an_ill_cluster_alone_says_what_is_wrong_with_it() {
+    let mut lab = Lab::new();
+    for cluster in ["c1", "c2"] {
+        lab.runs(cluster, "v2.9.4");
+    }
+    lab.judge("c1", Health::Unhealthy);
+    let report = lab.health.get_mut(&name("c1")).unwrap();
+    report.symptoms = vec![domain::fleet::Symptom {
+        reason: Reason::CrashLoop,
+        object: "Pod/source-controller-1".to_owned(),
+        detail: "exit code 1".to_owned(),
+    }];
+    lab.beat("c1", Health::Unhealthy);
+    lab.enforce_all();
+    lab.settle();
+    let why = "it already runs v2.9.4 and is UNHEALTHY: CRASH_LOOP Pod/source-controller-1: exit code 1; repair it, or \
+               roll it back: nothing is done there until it is well";
+    assert_eq!(lab.told("c1"), [format!("CLUSTER_UNHEALTHY: {why}")]);
+    assert_eq!(
+        lab.told("canary"),
+        [format!("CLUSTER_UNHEALTHY: 1 of 2 clusters are done; c1: {why}")]
+    );
+    // While another one is upgraded the wave waits for that.
+    lab.runs("c2", "v2.9.3");
+    lab.settle();
+    assert_eq!(lab.waits_for("canary"), [Reason::WaitingForClusters]);
+}
+
+#[test]
 fn a_cluster_that_leaves_the_fleet_holds_nothing_up() {
     let mut lab = Lab::running();
     lab.upgrade("c1");

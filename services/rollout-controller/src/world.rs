@@ -106,11 +106,7 @@ impl Known {
                 .get(&key.version)
                 .is_none_or(|known| known.ordinal < key.ordinal);
             if newer {
-                let last = PreviousRollout {
-                    ordinal: key.ordinal,
-                    end: finished.end,
-                };
-                previous.insert(key.version.clone(), last);
+                previous.insert(key.version.clone(), finished.into());
             }
         }
         previous

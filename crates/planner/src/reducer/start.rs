@@ -39,7 +39,8 @@ pub(super) fn obstacle(
             let detail = format!(
                 "{halted} was halted: it is begun again when a person retries it, a newer version by itself"
             );
-            return Err((Reason::ClusterUnhealthy, detail));
+            // Only a recall, the word of a person, halts without a code.
+            return Err((last.reason.unwrap_or(Reason::Stopped), detail));
         }
     }
     if let Some(stops) = world.stops_of_fleet() {

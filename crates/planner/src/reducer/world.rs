@@ -142,6 +142,20 @@ pub struct PreviousRollout {
     pub ordinal: u32,
     /// How it ended.
     pub end: RolloutEnd,
+    /// The reason code of its end, where there was one.
+    pub reason: Option<Reason>,
+}
+
+impl From<&RolloutFinished> for PreviousRollout {
+    /// The detail of an end begins with the code of its reason.
+    fn from(finished: &RolloutFinished) -> Self {
+        let code = finished.detail.split_once(": ").map(|(code, _)| code);
+        Self {
+            ordinal: finished.rollout.ordinal,
+            end: finished.end,
+            reason: code.and_then(|code| code.parse().ok()),
+        }
+    }
 }
 
 /// A world with members and waves by the name of the cluster: a plan looks each of them up many times.
@@ -262,13 +276,7 @@ impl World<'_> {
             .rollout
             .as_ref()
             .filter(|rollout| rollout.key().version == *version);
-        let current = current.and_then(|rollout| {
-            let end = rollout.finished.as_ref()?.end;
-            Some(PreviousRollout {
-                ordinal: rollout.key().ordinal,
-                end,
-            })
-        });
+        let current = current.and_then(|rollout| rollout.finished.as_ref().map(PreviousRollout::from));
         [listed, current]
             .into_iter()
             .flatten()

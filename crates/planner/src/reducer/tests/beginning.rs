@@ -89,6 +89,21 @@ fn nothing_starts_while_the_ledger_is_not_sure() {
 }
 
 #[test]
+fn a_halted_version_waits_for_the_reason_that_it_was_halted_for() {
+    let mut lab = Lab::running();
+    lab.report("c1", ReportKind::Refused(Reason::Customised));
+    lab.settle();
+    assert_eq!(lab.end(), Some(RolloutEnd::Halted));
+    assert_eq!(lab.waits_for("rollout"), [Reason::ClusterRefused]);
+
+    let mut lab = Lab::running();
+    lab.stop("version/v2.9.4", true);
+    lab.settle();
+    lab.stop("version/v2.9.4", false);
+    assert_eq!(lab.waits_for("rollout"), [Reason::Stopped]);
+}
+
+#[test]
 fn a_halted_rollout_is_begun_again_only_when_a_person_asks() {
     let mut lab = Lab::running();
     lab.report("c1", ReportKind::Finished(Health::Unhealthy));

@@ -58,10 +58,7 @@ impl Lab {
             Step::Finish(finished) => {
                 let rollout = self.rollout.as_mut().unwrap();
                 assert_eq!(rollout.finished.replace(finished.clone()), None);
-                let previous = PreviousRollout {
-                    ordinal: finished.rollout.ordinal,
-                    end: finished.end,
-                };
+                let previous = PreviousRollout::from(finished);
                 self.previous.insert(finished.rollout.version.clone(), previous);
             }
             Step::Assign(draft) => self.fold_assign(draft),

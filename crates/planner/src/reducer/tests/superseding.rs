@@ -57,6 +57,7 @@ fn a_rollout_does_not_give_way_to_one_that_could_not_begin() {
             let halted = PreviousRollout {
                 ordinal: 1,
                 end: RolloutEnd::Halted,
+                reason: None,
             };
             lab.previous.insert(version("v2.9.5"), halted);
         },

@@ -24,7 +24,7 @@ pub(super) fn bake(
     let (WaveView { world, rollout, wave }, scope) = (view, view.scope());
     let ends = later(began, wave.bake);
     if world.now < ends {
-        let detail = format!("all clusters are done since {began}");
+        let detail = format!("all clusters are done since {began:.0}");
         return plan.wait_until(scope, Reason::WaitingForBake, detail, Some(ends));
     }
     let mut heartbeats = BTreeMap::new();
@@ -46,7 +46,7 @@ pub(super) fn bake(
     let short = if !silent.is_empty() {
         let missing = silent.len();
         Some(format!(
-            "{missing} clusters have no fresh HEALTHY heartbeat since {began}"
+            "{missing} clusters have no fresh HEALTHY heartbeat since {began:.0}"
         ))
     } else if clusters < wanted {
         Some(format!(

@@ -90,25 +90,25 @@ impl Inquiry<'_, '_> {
         ) {
             (Some(heartbeat), _) => {
                 let detail = format!(
-                    "facts of {observed}, heartbeat of {}: {}",
+                    "facts of {observed:.0}, heartbeat of {:.0}: {}",
                     heartbeat.sent, heartbeat.health
                 );
                 open("agent", detail)
             }
             (None, Some(heartbeat)) if heartbeat.sent > self.world.now => {
-                let detail = format!("its heartbeat is of {}: its clock is ahead", heartbeat.sent);
+                let detail = format!("its heartbeat is of {:.0}: its clock is ahead", heartbeat.sent);
                 closed("agent", Reason::ClockSkew, detail)
             }
             (None, Some(heartbeat)) => {
                 let minutes = FRESH.as_mins();
                 let detail = format!(
-                    "its last heartbeat is of {}, more than {minutes} minutes ago",
+                    "its last heartbeat is of {:.0}, more than {minutes} minutes ago",
                     heartbeat.sent
                 );
                 closed("agent", Reason::WaitingForAgent, detail)
             }
             (None, None) => {
-                let detail = format!("facts of {observed}, but no heartbeat");
+                let detail = format!("facts of {observed:.0}, but no heartbeat");
                 closed("agent", Reason::WaitingForAgent, detail)
             }
         }
@@ -158,7 +158,7 @@ impl Inquiry<'_, '_> {
                 let allow = Outcome::Allow;
                 open(
                     "decision",
-                    format!("policy {policy} says {allow} about {version}, valid until {until}"),
+                    format!("policy {policy} says {allow} about {version}, valid until {until:.0}"),
                 )
             }
             None => {
@@ -272,7 +272,7 @@ impl Inquiry<'_, '_> {
                 ""
             };
             let (since, why) = (opened.at, &opened.why);
-            return open("wave", format!("{name} is open since {since}{baked}: {why}"));
+            return open("wave", format!("{name} is open since {since:.0}{baked}: {why}"));
         }
         let waves = &rollout.started.waves;
         let ahead = waves.iter().find(|wave| !rollout.baked.contains_key(&wave.name));
@@ -313,7 +313,7 @@ impl Inquiry<'_, '_> {
             return Some(closed("place", reason, detail));
         }
         Some(match &look.standing {
-            Standing::Done { since } => open("place", format!("done since {since}")),
+            Standing::Done { since } => open("place", format!("done since {since:.0}")),
             Standing::InWork => open("place", "in work"),
             Standing::Stopping => open("place", "its assignment is being taken back"),
             Standing::Unsettled { reason, detail } => closed("place", *reason, detail.as_str()),

@@ -194,6 +194,21 @@ fn with_nothing_newer_there_is_nothing_to_wait_for() {
 }
 
 #[test]
+fn times_are_told_in_whole_seconds() {
+    let mut lab = Lab::new();
+    lab.pass(SignedDuration::from_nanos(123_456_789));
+    lab.beat_all();
+    lab.enforce_all();
+    lab.settle();
+    let told = lines(&lab, "c1").join("\n");
+    assert!(
+        told.contains("canary is open since 2027-01-15T08:00:00Z"),
+        "{told}"
+    );
+    assert!(!told.contains("00.1234"), "{told}");
+}
+
+#[test]
 fn a_halted_version_is_told_with_the_way_on() {
     let mut lab = Lab::running();
     lab.report("c1", ReportKind::Finished(Health::Unhealthy));

@@ -13,7 +13,7 @@ use crate::names::{self, without_digest};
 use crate::table::Table;
 use crate::words::{self, NOTHING, age, at, instant, or_nothing};
 
-pub(crate) use clusters::{clusters, health, state};
+pub(crate) use clusters::{acknowledges, clusters, health, refusal, state};
 pub(crate) use releases::{is_moot, reason_of, releases, releases_seen, summary_result};
 pub(crate) use stops::stops;
 

@@ -276,7 +276,7 @@ fn versions(clusters: &[Cluster]) -> Vec<VersionLine> {
 fn blocked(clusters: &[Cluster], look: Look) -> Vec<ClusterLine> {
     let stuck = |cluster: &&Cluster| {
         needs::silent_since(cluster, look).is_some()
-            || needs::refusal(cluster).is_some()
+            || lists::refusal(cluster).is_some()
             || needs::unwell(cluster, look).is_some()
             || lists::health(cluster, look) == "UNKNOWN"
     };

@@ -292,9 +292,14 @@ fn earliest(gates: &[Gate], look: Look) -> String {
     }
 }
 
-/// Reason codes of refusals, symptoms and waits.
+/// Reason codes of refusals, symptoms and waits. An agent that says that it saw a stop names nothing to mend: a stop
+/// that is in force stands among the conditions.
 fn codes(cluster: &Cluster) -> impl Iterator<Item = &str> {
-    let reports = cluster.reports.iter().map(|report| report.reason.as_str());
+    let refusals = cluster
+        .reports
+        .iter()
+        .filter(|report| !lists::acknowledges(report));
+    let reports = refusals.map(|report| report.reason.as_str());
     let symptoms = cluster.health.iter().flat_map(|health| &health.symptoms);
     let gates = cluster.gates.iter().map(|gate| gate.reason.as_str());
     let waits = cluster.waits.iter().map(|wait| wait.reason.as_str()).chain(gates);

@@ -1,6 +1,7 @@
 //! The table of clusters.
 
-use wire::fleet::v1::{Action, Cluster, ReportKind};
+use domain::Reason;
+use wire::fleet::v1::{Action, Cluster, Report, ReportKind};
 
 use super::{Look, row, table};
 use crate::names;
@@ -61,6 +62,19 @@ fn version_of(release: &str) -> &str {
     names::bare(names::without_digest(release))
 }
 
+/// Whether an agent says no more than that it saw a stop: an acknowledgement, no failure.
+pub(crate) fn acknowledges(report: &Report) -> bool {
+    report.kind() == ReportKind::Refused && report.reason == Reason::Stopped.code()
+}
+
+/// The report of a refusal, if that is what became of the newest assignment. A stop that came afterwards does not
+/// hide it.
+pub(crate) fn refusal(cluster: &Cluster) -> Option<&Report> {
+    let mut newest = cluster.reports.iter().rev();
+    let last = newest.find(|report| !acknowledges(report))?;
+    (last.kind() == ReportKind::Refused).then_some(last)
+}
+
 /// What the newest assignment came to; where there is none, what is waited for.
 pub(crate) fn state(cluster: &Cluster) -> String {
     let Some(assignment) = &cluster.assignment else {
@@ -69,6 +83,9 @@ pub(crate) fn state(cluster: &Cluster) -> String {
             .first()
             .map_or_else(|| NOTHING.to_owned(), |wait| wait.reason.clone());
     };
+    if let Some(refusal) = refusal(cluster) {
+        return format!("REFUSED {}", refusal.reason);
+    }
     if assignment.action() == Action::Stop {
         return "STOPPED".to_owned();
     }
@@ -77,7 +94,8 @@ pub(crate) fn state(cluster: &Cluster) -> String {
         return format!("ASSIGNED {version}");
     };
     match report.kind() {
-        ReportKind::Refused => format!("REFUSED {}", report.reason),
+        // Every other refusal was told above.
+        ReportKind::Refused => "STOPPED".to_owned(),
         ReportKind::Accepted => format!("UPGRADING {version}"),
         ReportKind::Applied => format!("APPLIED {version}"),
         ReportKind::WouldUpgrade => format!("WOULD_UPGRADE {version}"),

@@ -141,14 +141,8 @@ fn describe(name: &str) -> String {
     format!("fluxgate describe {name}")
 }
 
-/// The report of a refusal, if that is what became of the newest assignment.
-pub(super) fn refusal(cluster: &Cluster) -> Option<&Report> {
-    let last = cluster.reports.last()?;
-    (last.kind() == ReportKind::Refused).then_some(last)
-}
-
 fn refused(cluster: &Cluster) -> Option<Need> {
-    let report = refusal(cluster)?;
+    let report = lists::refusal(cluster)?;
     let detail = format!("its agent refused: {}", report.detail);
     let command = describe(&cluster.name);
     Some(Need::new(

@@ -203,6 +203,30 @@ fn what_is_refused_halted_or_failed_is_an_answer_of_no() {
 }
 
 #[test]
+fn an_acknowledged_stop_is_no_failure_and_hides_none() {
+    let refused = |reason: &str| Report {
+        kind: ReportKind::Refused.into(),
+        reason: reason.to_owned(),
+        ..Report::default()
+    };
+    let mut seen = well();
+    seen.clusters[0].assignment = Some(Assignment {
+        action: wire::fleet::v1::Action::Stop.into(),
+        ..Assignment::default()
+    });
+    seen.clusters[0].reports = vec![refused("STOPPED")];
+    assert!(needs(&seen).is_empty(), "{:?}", needs(&seen));
+    assert_eq!(lists::state(&seen.clusters[0]), "STOPPED");
+    let text = crate::describe::cluster(&seen.clusters[0], None, look());
+    assert!(text.ends_with("What to do\n  Nothing to do."), "{text}");
+
+    seen.clusters[0].reports = vec![refused("CUSTOMISED"), refused("STOPPED")];
+    assert_eq!(one(&seen).1, "CUSTOMISED");
+    assert_eq!(lists::state(&seen.clusters[0]), "REFUSED CUSTOMISED");
+    assert_eq!(status(&seen, look()).clusters.len(), 1);
+}
+
+#[test]
 fn an_unsound_or_silent_ledger_is_first_of_all() {
     let mut seen = well();
     seen.decisions.push(decision(Outcome::Deny, "IDENTITY_MISMATCH"));

@@ -69,9 +69,7 @@ pub(super) fn all(seen: &Seen, look: Look) -> Vec<Need> {
     needs.extend(grouped(members(&seen.clusters).filter_map(refused).collect()));
     needs.extend(decisions(seen));
     needs.extend(stops(seen));
-    needs.extend(grouped(
-        members(&seen.clusters).filter_map(|c| silent(c, look)).collect(),
-    ));
+    needs.extend(silence(seen, look));
     needs.extend(nothing_there(seen));
     if needs.is_empty() {
         needs.extend(behind(seen));
@@ -81,20 +79,30 @@ pub(super) fn all(seen: &Seen, look: Look) -> Vec<Need> {
     needs
 }
 
-/// Needs with the same reason as one.
+/// Needs with the same reason as one, with the command of the first.
 fn grouped(needs: Vec<Need>) -> Vec<Need> {
     let mut groups: Vec<Need> = Vec::new();
     for need in needs {
-        match groups.iter_mut().find(|group| group.reason == need.reason) {
+        let kind = |group: &Need| (group.urgency, group.reason.clone());
+        match groups.iter_mut().find(|group| kind(group) == kind(&need)) {
             Some(group) => {
                 group.about.extend(need.about);
                 if group.detail != need.detail {
                     group.detail.clear();
                 }
-                "fluxgate get clusters -o wide".clone_into(&mut group.command);
             }
             None => groups.push(need),
         }
+    }
+    groups
+}
+
+/// Silent clusters as one: how long each is silent stands in the table.
+fn silence(seen: &Seen, look: Look) -> Vec<Need> {
+    let all = members(&seen.clusters).filter_map(|c| silent(c, look)).collect();
+    let mut groups = grouped(all);
+    for group in groups.iter_mut().filter(|group| group.about.len() > 1) {
+        "fluxgate get clusters -o wide".clone_into(&mut group.command);
     }
     groups
 }

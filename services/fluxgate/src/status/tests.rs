@@ -294,6 +294,20 @@ fn a_cluster_that_cannot_be_judged_needs_a_person_and_one_that_settles_needs_tim
 }
 
 #[test]
+fn clusters_with_the_same_alarm_are_told_together_with_where_it_stands() {
+    let mut seen = well();
+    for cluster in &mut seen.clusters {
+        let heartbeat = cluster.heartbeat.as_mut().unwrap();
+        heartbeat.alarm_reason = "EPOCH_OLD".to_owned();
+    }
+    let command = "fluxgate describe clusters/a";
+    assert_eq!(
+        one(&seen),
+        told(Urgency::Failed, "EPOCH_OLD", "clusters/a,clusters/b", command)
+    );
+}
+
+#[test]
 fn what_waits_for_a_person_names_the_command() {
     let wait = |scope: &str, reason: &str| RolloutWait {
         scope: scope.to_owned(),

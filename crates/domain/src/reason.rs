@@ -109,7 +109,7 @@ pub enum Reason {
     HopIllegal,
     /// The target is older than what runs.
     TargetBelowBaseline,
-    /// A stop is in force for the cluster.
+    /// A stop is in force for the cluster, or the version is recalled.
     Stopped,
     /// All checks passed and a dry run found no obstacle; under Observe nothing was written.
     WouldUpgrade,
@@ -338,7 +338,7 @@ const TABLE: &[Entry] = &[
         meaning: "The target is older than what runs.",
         next_step: "fluxgate never goes back by itself." },
     Entry { reason: Reason::Stopped, code: "STOPPED",
-        meaning: "A stop is in force for the cluster.",
+        meaning: "A stop is in force for the cluster, or the version is recalled.",
         next_step: "Lift it when the cause is gone." },
     Entry { reason: Reason::WouldUpgrade, code: "WOULD_UPGRADE",
         meaning: "All checks passed and a dry run found no obstacle; under Observe nothing was written.",

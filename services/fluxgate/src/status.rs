@@ -1,6 +1,7 @@
 //! What needs a person, and what everything waits for. Pure: messages and the time in, a picture out.
 
 mod needs;
+mod recalls;
 mod text;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use crate::names;
 use crate::words::{self, NOTHING, at, or_nothing};
 
 pub(crate) use needs::Need;
+pub(crate) use recalls::RecallLine;
 pub(crate) use text::text;
 
 /// What the hub said.
@@ -55,6 +57,8 @@ pub(crate) struct Status {
     pub(crate) versions: Vec<VersionLine>,
     /// Clusters that are blocked or silent.
     pub(crate) clusters: Vec<ClusterLine>,
+    /// Recalls in force of versions that were seen.
+    pub(crate) recalls: Vec<RecallLine>,
 }
 
 /// The newest release.
@@ -188,6 +192,7 @@ pub(crate) fn status(seen: &Seen, look: Look) -> Status {
             .collect(),
         versions: versions(&seen.clusters),
         clusters: blocked(&seen.clusters, look),
+        recalls: recalls::of(seen),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::describe::{self, Story};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::lists::Look;
-use crate::names::{in_collection, release};
+use crate::names::{bare, in_collection, release, without_digest};
 
 pub(super) async fn run(args: &DescribeArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let client = context.connect().await?;
@@ -71,10 +71,17 @@ async fn story(client: &Client, name: String) -> Result<Story, Failure> {
     let name = exact(&release);
     let verification = verification(client, &name).await?;
     let decisions = client.all_decisions(name).await?.items;
+    let stops = client.all_stops(false).await?.items;
+    let version = bare(without_digest(&release.release)).to_owned();
+    let recall = stops.into_iter().find(|stop| {
+        let set = stop.set.as_ref();
+        set.is_some_and(|set| set.active && set.scope.strip_prefix("version/") == Some(version.as_str()))
+    });
     Ok(Story {
         release,
         verification,
         decisions,
+        recall,
     })
 }
 

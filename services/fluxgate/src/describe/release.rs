@@ -3,11 +3,13 @@
 use wire::common::v1::CheckResult;
 use wire::policy::v1::DecisionView;
 use wire::release::v1::Release;
+use wire::rollout::v1::{Stop, StopSet};
 use wire::verification::v1::{Evidence, IdentityProfile, SignerIdentity, Verification};
 
 use super::decision::{reasons_of, rules};
 use super::{Look, Page};
 use crate::lists::{outcome_of, summary_result};
+use crate::names;
 use crate::table::{Table, clean, paint};
 use crate::words::{self, NOTHING, instant_and_age, or_nothing};
 
@@ -20,6 +22,8 @@ pub(crate) struct Story {
     pub(crate) verification: Option<Verification>,
     /// Its newest decisions.
     pub(crate) decisions: Vec<DecisionView>,
+    /// The recall of its version, if one is in force.
+    pub(crate) recall: Option<Stop>,
 }
 
 /// The text.
@@ -36,6 +40,13 @@ pub(crate) fn release(story: &Story, look: Look) -> String {
             "yes: another digest was seen for this version before",
         );
     }
+    if let Some(set) = recall(story) {
+        let (reason, by, lift) = (&set.reason, &set.principal, names::lift(&set.scope));
+        page.field(
+            "Recalled",
+            &format!("{reason}, by {by}; no rollout to it begins (lift it with `{lift}`)"),
+        );
+    }
     verification(&mut page, story.verification.as_ref(), look);
     for evidence in failures(story) {
         failure(&mut page, evidence);
@@ -43,6 +54,10 @@ pub(crate) fn release(story: &Story, look: Look) -> String {
     decisions(&mut page, &story.decisions, look);
     page.reasons(codes(story), otherwise(story));
     page.text()
+}
+
+fn recall(story: &Story) -> Option<&StopSet> {
+    story.recall.as_ref().and_then(|stop| stop.set.as_ref())
 }
 
 fn verification(page: &mut Page, verification: Option<&Verification>, look: Look) {
@@ -201,6 +216,9 @@ fn codes(story: &Story) -> Vec<&str> {
     }
     if story.release.tag_moved {
         codes.push(domain::Reason::TagMoved.code());
+    }
+    if recall(story).is_some() {
+        codes.push(domain::Reason::Stopped.code());
     }
     codes.retain(|code| *code != NOTHING);
     codes

@@ -1,6 +1,6 @@
 //! A rollout: its waves, their clusters, what is waited for.
 
-use wire::rollout::v1::{Rollout, RolloutStarted, RolloutState, Superseding, Wave, WaveSnapshot};
+use wire::rollout::v1::{Rollout, RolloutStarted, RolloutState, StopKind, Superseding, Wave, WaveSnapshot};
 
 use super::{Look, Page};
 use crate::lists::{self, rollout_state, rollout_waits};
@@ -54,9 +54,16 @@ pub(crate) fn rollout(rollout: &Rollout, look: Look) -> String {
     page.reasons(codes.chain(halted), otherwise);
     if ended == RolloutState::Halted {
         let again = format!("fluxgate rollout retry {} --reason TEXT", clean(&rollout.name));
-        page.line(&format!(
-            "Nothing more is begun. When the cause is gone: `{again}`."
-        ));
+        let sets = rollout.stops.iter().filter_map(|stop| stop.set.as_ref());
+        let mut recalls = sets.filter(|set| set.active && set.kind() == StopKind::Recall);
+        page.line(&match recalls.next() {
+            Some(set) => format!(
+                "Nothing more is begun, and no retry begins while the version is recalled. When the cause is gone: `{}`, \
+                 then `{again}`.",
+                clean(&names::lift(&set.scope))
+            ),
+            None => format!("Nothing more is begun. When the cause is gone: `{again}`."),
+        });
     }
     page.text()
 }

@@ -7,7 +7,7 @@ use wire::fleet::v1::{Cluster, Report, ReportKind};
 use wire::policy::v1::Decision;
 use wire::rollout::v1::{Rollout, RolloutState, RolloutWait, StopKind};
 
-use super::{Seen, current, decided, members, newest, version_of};
+use super::{Seen, current, decided, members, newest, recalls, version_of};
 use crate::lists::{self, Look};
 use crate::names;
 use crate::words::{self, at, span};
@@ -354,7 +354,10 @@ fn behind(seen: &Seen) -> Option<Need> {
     let older = members(&seen.clusters)
         .filter(|cluster| cluster.version != version)
         .count();
-    if older == 0 {
+    let recalled = recalls::of(seen)
+        .iter()
+        .any(|recall| names::bare(&recall.release) == version);
+    if older == 0 || recalled {
         return None;
     }
     let detail = format!(

@@ -375,6 +375,17 @@ fn stops_are_told_as_long_as_they_stop_something() {
         stop("rollout/flux-v2.9.4-1", StopKind::Pause),
     ];
     assert!(needs(&seen).is_empty(), "{:?}", needs(&seen));
+    // A version that nobody has seen is of no interest.
+    assert!(status(&seen, look()).recalls.is_empty());
+    seen.stops = vec![stop("version/v2.9.10", StopKind::Recall)];
+    let status = status(&seen, look());
+    assert_eq!(status.exit().code(), 0);
+    let line = "releases/v2.9.10 is recalled: , by ; runs on 2; lift it with `fluxgate recall clear releases/v2.9.10 \
+                --reason TEXT`";
+    assert!(text(&status, look()).ends_with(line), "{}", text(&status, look()));
+    // Nobody waits for clusters that must not run it.
+    seen.clusters[0].version = "v2.9.9".to_owned();
+    assert!(needs(&seen).is_empty(), "{:?}", needs(&seen));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The picture as one screen of text.
 
 use super::needs::{Need, Urgency};
-use super::{Status, WaveLine};
+use super::{RecallLine, Status, WaveLine};
 use crate::lists::Look;
 use crate::table::{Table, clean, paint};
 use crate::words::{NOTHING, or_nothing, span};
@@ -35,6 +35,10 @@ pub(crate) fn text(status: &Status, look: Look) -> String {
     }
     lines.push(String::new());
     lines.extend(clusters(status, look));
+    if !status.recalls.is_empty() {
+        lines.push(String::new());
+        lines.extend(status.recalls.iter().map(recall));
+    }
     lines.join("\n")
 }
 
@@ -130,6 +134,19 @@ fn waves(waves: &[WaveLine], look: Look) -> Table {
         ]);
     }
     table
+}
+
+fn recall(line: &RecallLine) -> String {
+    let RecallLine {
+        release,
+        reason,
+        principal,
+        running,
+        command,
+    } = line;
+    clean(&format!(
+        "{release} is recalled: {reason}, by {principal}; runs on {running}; lift it with `{command}`"
+    ))
 }
 
 fn clusters(status: &Status, look: Look) -> Vec<String> {

@@ -94,6 +94,20 @@ async fn describe_decisions_and_rollouts() {
 }
 
 #[tokio::test]
+async fn describe_what_is_recalled() {
+    let mut hub = Hub::full();
+    let recall = |version: &str| super::data::stop(version, true, "upstream took it back", "");
+    hub.stops = vec![recall("version/v2.9.3")];
+    let halted = hub
+        .rollouts
+        .iter_mut()
+        .find(|rollout| rollout.name == "rollouts/flux-v2.9.2-1");
+    halted.unwrap().stops = vec![recall("version/v2.9.2")];
+    let commands = ["describe releases/v2.9.3", "describe rollouts/flux-v2.9.2-1"];
+    assert_snapshot!(transcript(hub, &commands).await);
+}
+
+#[tokio::test]
 async fn describe_clusters() {
     let commands = [
         "describe clusters/canary-1",

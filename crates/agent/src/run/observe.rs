@@ -277,6 +277,56 @@ mod tests {
         ));
     }
 
+    /// An agent whose API server and hub are away.
+    async fn alone(folder: &std::path::Path) -> Agent {
+        let (root, key) = (
+            attest::SigningKey::generate().unwrap().0,
+            attest::SigningKey::generate().unwrap().0,
+        );
+        let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+        let api_server = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let every = Duration::from_secs(30);
+        Agent::new(super::super::Parts {
+            demands: crate::check::Demands {
+                cluster: "edge".parse().unwrap(),
+                root: root.public().clone(),
+                lowest_bundle: 1,
+                roles: std::collections::BTreeSet::new(),
+                policies: Vec::new(),
+                max_mode: domain::Mode::Observe,
+                accept_demo: false,
+            },
+            tolerate: Vec::new(),
+            timing: crate::config::Timing {
+                poll: every,
+                observe: every,
+                settle: every,
+                heartbeat: every,
+            },
+            cluster: crate::cluster::Cluster::of(api_server.try_into().unwrap()),
+            client: options.connect("127.0.0.1:1").await.unwrap(),
+            key: std::sync::Arc::new(key),
+            memory: crate::memory::File::open(folder).unwrap(),
+            clock: runtime::Clock::system(),
+            shutdown: runtime::Shutdown::new(Duration::ZERO),
+        })
+        .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_without_an_api_server_says_so_from_the_second_look_on() {
+        let folder = std::env::temp_dir().join(format!("fluxgate-agent-blind-{}", std::process::id()));
+        let mut agent = alone(&folder).await;
+        agent.observe().await;
+        assert_eq!(agent.state.health, None, "one look that failed is no news");
+        agent.observe().await;
+        let (_, health, symptoms) = agent.state.health.clone().unwrap();
+        let detail = symptoms.first().map(|symptom| symptom.detail.as_str()).unwrap();
+        assert_eq!(health, Health::Inconclusive);
+        assert!(detail.contains("Connection refused"), "{detail}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     #[test]
     fn health_of_another_epoch_is_none_of_this_one() {
         for health in [Health::Healthy, Health::Unhealthy] {

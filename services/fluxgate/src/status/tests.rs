@@ -281,6 +281,11 @@ fn a_cluster_that_cannot_be_judged_needs_a_person_and_one_that_settles_needs_tim
         "API server: reading Deployments: Connection refused"
     );
 
+    let text = crate::describe::cluster(&seen.clusters[0], None, look());
+    let (story, todo) = text.split_once("What to do").unwrap();
+    assert!(story.contains("Connection refused"), "{text}");
+    assert!(todo.trim_start().starts_with("HEALTH_UNKNOWN"), "{text}");
+
     seen.clusters[0].health = Some(judged("DEPLOYMENT_NOT_READY", "2026-11-24T11:59:50Z"));
     assert_eq!(one(&seen).0, Urgency::Time);
     seen.clusters[0].health = Some(judged("DEPLOYMENT_NOT_READY", "2026-11-24T11:50:00Z"));

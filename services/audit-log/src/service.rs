@@ -224,7 +224,7 @@ impl Service {
     /// # Errors
     /// If the ledger or its files fail.
     pub async fn status(&self) -> Result<LedgerStatus, LedgerError> {
-        self.shared.status(self.shared.clock.now()).await
+        self.shared.status().await
     }
 
     /// Does its work until the stop, or until a part of it dies: half a service is worse than one that is

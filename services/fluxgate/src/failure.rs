@@ -246,6 +246,16 @@ impl Failure {
         }
     }
 
+    /// Whether the server gave no answer because the bus gave it none.
+    pub(crate) fn is_of_bus(&self) -> bool {
+        self.call().is_some_and(call::is_of_bus)
+    }
+
+    /// Whether the server says that the call stored nothing.
+    pub(crate) fn stored_nothing(&self) -> bool {
+        self.call().is_some_and(call::stored_nothing)
+    }
+
     /// The cause, for people.
     pub(crate) fn why(&self) -> Option<String> {
         match self {

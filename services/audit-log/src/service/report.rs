@@ -3,8 +3,6 @@
 //! A checkpoint goes to disk before the status that names it. A status that can't be written grows old at its
 //! readers, which blocks as well as one that says so.
 
-use jiff::Timestamp;
-
 use attest::Header;
 use runtime::Shutdown;
 use wire::audit::v1::LedgerStatus;
@@ -56,7 +54,7 @@ impl Shared {
     /// Writes checkpoint and status. Nothing is reported before the stream was seen: a status has to name it.
     pub(super) async fn report_once(&self) -> Result<LedgerStatus, ReportError> {
         let now = self.clock.now();
-        let status = self.status(now).await?;
+        let status = self.status().await?;
         if status.stream_create_time.is_some() {
             let header = Header::published(STATUS_SUBJECT, now, "").as_of(status.confirmed);
             let envelope = attest::claim::sign(&header, &status, &self.signer)?;
@@ -68,14 +66,16 @@ impl Shared {
         Ok(status)
     }
 
-    /// The status now, with the checkpoint of what it confirms on disk.
-    pub(super) async fn status(&self, now: Timestamp) -> Result<LedgerStatus, LedgerError> {
+    /// The status now, with the checkpoint of what it confirms on disk. Its time is when the stream last answered:
+    /// whoever asks while the stream is silent sees it grow old.
+    pub(super) async fn status(&self) -> Result<LedgerStatus, LedgerError> {
+        let compared = self.compared();
         let (head, checkpoint) = self.ledger.publish().await?;
         let held = self.ledger.stream_created().await?;
         let state = self.soundness.now();
         let created = held.or(state.created);
         Ok(LedgerStatus {
-            report_time: Some(wire::time::timestamp(now)),
+            report_time: Some(wire::time::timestamp(compared)),
             confirmed: head.size,
             stream_create_time: wire::time::optional_timestamp(created),
             sound: state.is_sound(),

@@ -101,6 +101,12 @@ impl Shared {
         Ok(())
     }
 
+    /// When the stream last answered what it holds; the start of the service where it has not yet.
+    pub(super) fn compared(&self) -> Timestamp {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.answered
+    }
+
     /// Whether for a while the stream has not answered, or has held what the ledger still does not. A ledger
     /// that grows is late all the same if what it gets is old.
     fn is_late(&self, held: u64, last: Option<u64>) -> bool {

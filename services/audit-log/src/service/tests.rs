@@ -105,6 +105,22 @@ async fn a_gap_is_not_sound_and_nothing_is_confirmed_beyond_it() {
 }
 
 #[tokio::test]
+async fn the_time_of_a_status_is_when_the_stream_last_answered() {
+    let world = World::new();
+    world.inject(3);
+    let service = world.open().await;
+    world.caught_up(&service, 3).await;
+    let before = service.status().await.unwrap().report_time;
+    world.log.lies.lock().unwrap().silent = true;
+    service.shared.reread_once(0).await.unwrap();
+    let status = service.status().await.unwrap();
+    assert_eq!((status.report_time, status.sound), (before, true));
+    world.log.lies.lock().unwrap().silent = false;
+    service.shared.reread_once(0).await.unwrap();
+    assert_ne!(service.status().await.unwrap().report_time, before);
+}
+
+#[tokio::test]
 async fn a_recreated_stream_is_not_sound_and_appends_nothing() {
     let world = World::new();
     world.inject(3);

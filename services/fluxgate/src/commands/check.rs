@@ -6,11 +6,12 @@ use serde::Serialize;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use wire::audit::v1::GetLedgerStatusRequest;
+use wire::fleet::v1::Cluster;
 use wire::{audit, fleet, policy, release, rollout, verification};
 
 use super::Context;
 use crate::cli::Format;
-use crate::client::Client;
+use crate::client::{Client, List};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Screen, Sign};
@@ -44,6 +45,9 @@ struct Line {
     result: Outcome,
     reason: &'static str,
     message: String,
+    /// Whether it failed for want of an answer.
+    #[serde(skip)]
+    outage: bool,
 }
 
 /// The answer as JSON.
@@ -57,43 +61,51 @@ struct Answer<'a> {
 }
 
 impl Line {
-    fn passed(name: impl Into<String>, message: impl Into<String>) -> Self {
+    fn new(name: impl Into<String>, result: Outcome, message: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            result: Outcome::Passed,
+            result,
             reason: "",
             message: message.into(),
+            outage: false,
         }
     }
 
+    fn passed(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Passed, message)
+    }
+
     fn failed(name: impl Into<String>, reason: domain::Reason, message: impl Into<String>) -> Self {
-        let (name, message) = (name.into(), message.into());
         Self {
-            name,
-            result: Outcome::Failed,
             reason: reason.code(),
-            message,
+            ..Self::new(name, Outcome::Failed, message)
         }
     }
 
     /// Failed for want of a service, about which there is nothing to read but its own log.
     fn unserved(name: &str, message: &str) -> Self {
-        let message = format!("{message}; look at the log of that service");
         Self {
-            name: name.to_owned(),
-            result: Outcome::Failed,
-            reason: "",
-            message,
+            outage: true,
+            ..Self::new(
+                name,
+                Outcome::Failed,
+                format!("{message}; look at the log of that service"),
+            )
+        }
+    }
+
+    /// Failed because the services themselves get no answer from the bus.
+    fn no_bus() -> Self {
+        let message = "the hub's services get no answer from the event log: is nats-server running? Its address stands \
+                       in the hub's configuration";
+        Self {
+            outage: true,
+            ..Self::new("nats", Outcome::Failed, message)
         }
     }
 
     fn not_checked(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            result: Outcome::NotChecked,
-            reason: "",
-            message: message.into(),
-        }
+        Self::new(name, Outcome::NotChecked, message)
     }
 }
 
@@ -106,15 +118,26 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
         format!("reached at {}", context.global.server),
     )];
     print(screen, &lines);
-    let rest = [
-        services(&client).await,
-        vec![ledger(&client, context).await],
-        clusters(&client, context).await,
-    ];
-    for part in rest {
-        print(screen, &part);
-        lines.extend(part);
+    let served = services(&client).await;
+    print(screen, &served);
+    let fleet = client.all_clusters().await;
+    let no_bus = fleet.as_ref().err().is_some_and(Failure::is_of_bus);
+    let ledger = ledger(&client, context).await;
+    let mut rest = Vec::new();
+    if no_bus {
+        rest.push(Line::no_bus());
+        rest.push(judge::without_bus(ledger));
+        rest.push(Line::not_checked(
+            "clusters",
+            "what is known of them is on the event log",
+        ));
+    } else {
+        rest.push(ledger);
+        rest.extend(clusters(fleet, context));
     }
+    print(screen, &rest);
+    lines.extend(served);
+    lines.extend(rest);
     conclude(screen, &lines)
 }
 
@@ -141,12 +164,15 @@ async fn services(client: &Client) -> Vec<Line> {
 async fn ledger(client: &Client, context: &Context<'_>) -> Line {
     match client.audit().get_ledger_status(GetLedgerStatusRequest {}).await {
         Ok(status) => judge::ledger(&status.into_inner(), context.now),
-        Err(status) => Line::failed("ledger", domain::Reason::LedgerUnconfirmed, status.message()),
+        Err(status) => Line {
+            outage: true,
+            ..Line::failed("ledger", domain::Reason::LedgerUnconfirmed, status.message())
+        },
     }
 }
 
-async fn clusters(client: &Client, context: &Context<'_>) -> Vec<Line> {
-    match client.all_clusters().await {
+fn clusters(fleet: Result<List<Cluster>, Failure>, context: &Context<'_>) -> Vec<Line> {
+    match fleet {
         Ok(list) if list.items.is_empty() => {
             vec![Line::not_checked(
                 "clusters",
@@ -209,5 +235,12 @@ fn conclude(screen: &Screen, lines: &[Line]) -> Result<Exit, Failure> {
     } else {
         screen.data(&screen.signed(sign, &sum));
     }
-    Ok(if failed == 0 { Exit::Done } else { Exit::No })
+    // An outage is told first: what failed besides may have failed for it.
+    Ok(if lines.iter().any(|line| line.outage) {
+        Exit::NoAnswer
+    } else if failed > 0 {
+        Exit::No
+    } else {
+        Exit::Done
+    })
 }

@@ -13,6 +13,21 @@ pub(super) fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.reason)
 }
 
+/// Whether the server names the bus as what gave it no answer.
+pub(super) fn is_of_bus(status: &Status) -> bool {
+    says(status, hub::grpc::DEPENDENCY, hub::grpc::BUS)
+}
+
+/// Whether the server says that the call stored nothing.
+pub(super) fn stored_nothing(status: &Status) -> bool {
+    says(status, hub::grpc::STORED, hub::grpc::NOTHING)
+}
+
+fn says(status: &Status, key: &str, value: &str) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.metadata.get(key).is_some_and(|said| said == value))
+}
+
 /// The domain of the reason.
 pub(super) fn domain(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.domain)
@@ -35,6 +50,10 @@ pub(super) fn trace_id(status: &Status) -> Option<String> {
 
 /// What to run or change next.
 pub(super) fn next(status: &Status) -> Option<String> {
+    if is_of_bus(status) {
+        let text = "see whether nats-server runs at the address in the hub's configuration, then try again";
+        return Some(text.to_owned());
+    }
     if let Some(wait) = rest(status) {
         return Some(format!("ask again in {wait} s"));
     }
@@ -65,7 +84,7 @@ pub(super) fn next(status: &Status) -> Option<String> {
 /// After how many seconds what does not fit now may be asked again, where the server says so.
 fn rest(status: &Status) -> Option<u64> {
     let wait = status.get_details_retry_info()?.retry_delay?;
-    (status.code() == Code::FailedPrecondition)
+    (status.code() == Code::FailedPrecondition || stored_nothing(status))
         .then(|| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)))
 }
 

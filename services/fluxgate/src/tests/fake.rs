@@ -43,6 +43,8 @@ pub(super) struct Hub {
     pub(super) cluster_watch: Script<fleet::WatchClustersResponse>,
     /// Answers every call with this.
     pub(super) error: Option<Status>,
+    /// Answers a list of clusters with this.
+    pub(super) no_clusters: Option<Status>,
     /// Answers nothing, ever.
     pub(super) silent: bool,
     /// Services that say they do not serve.

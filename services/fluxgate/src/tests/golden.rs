@@ -155,7 +155,28 @@ async fn check() {
         error: Some(Status::unavailable("bus is away")),
         ..Hub::full()
     };
-    assert_snapshot!("check_no_bus", transcript(refuses, &["check"]).await);
+    assert_snapshot!("check_no_answer", transcript(refuses, &["check"]).await);
+    let silent = bus::LogError::Read {
+        what: "the stream".to_owned(),
+        source: "request error: timed out".into(),
+    };
+    let no_bus = Hub {
+        no_clusters: Some(*hub::grpc::unavailable(&silent)),
+        ..Hub::full()
+    };
+    assert_snapshot!(
+        "check_no_bus",
+        transcript(no_bus, &["check", "get clusters"]).await
+    );
+    let mut signs = Hub::full();
+    signs.clusters.truncate(1);
+    let cluster = &mut signs.clusters[0];
+    cluster.heartbeat.as_mut().unwrap().send_time =
+        Some(wire::time::timestamp("2026-11-24T11:57:00Z".parse().unwrap()));
+    let health = cluster.health.get_or_insert_default();
+    health.set_health(wire::common::v1::Health::Inconclusive);
+    signs.ledger.report_time = Some(wire::time::timestamp("2026-11-24T11:59:10Z".parse().unwrap()));
+    assert_snapshot!("check_signs", transcript(signs, &["check"]).await);
 }
 
 #[tokio::test]

@@ -191,7 +191,8 @@ async fn an_old_word_of_the_ledger_does_not_count() {
     hub.ledger.report_time = Some(wire::time::timestamp("2026-11-24T11:50:00Z".parse().unwrap()));
     let ran = run(&hub.start().await, "check").await;
     assert!(
-        ran.stdout.contains("its last report is 10m old"),
+        ran.stdout
+            .contains("it was last compared with the event log 10m ago"),
         "{}",
         ran.stdout
     );

@@ -23,6 +23,8 @@ pub(super) struct LyingLog {
 pub(super) struct Lies {
     pub(super) left_out: Vec<u64>,
     pub(super) changed: BTreeMap<u64, Option<Bytes>>,
+    /// Whether the stream answers nothing about itself.
+    pub(super) silent: bool,
 }
 
 #[async_trait]
@@ -55,6 +57,12 @@ impl EventLog for LyingLog {
     }
 
     async fn last_sequence(&self) -> Result<u64, LogError> {
+        if self.lies.lock().unwrap().silent {
+            return Err(LogError::Read {
+                what: "the stream".to_owned(),
+                source: "timed out".into(),
+            });
+        }
         self.honest.last_sequence().await
     }
 

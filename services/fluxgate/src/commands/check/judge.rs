@@ -1,13 +1,18 @@
 //! What counts as well. Pure.
 
 use domain::Reason;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use wire::audit::v1::LedgerStatus;
 use wire::common::v1::Health;
 use wire::fleet::v1::Cluster;
 
-use super::Line;
+use super::{Line, Outcome};
 use crate::words::{self, PATIENCE, at, span};
+
+/// audit-log compares its ledger with the stream every ten seconds; older than this is a sign.
+const COMPARED_WITHIN: SignedDuration = SignedDuration::from_secs(45);
+/// Agents beat every 30 seconds where nobody said otherwise; older than this is a sign, and [`PATIENCE`] is silence.
+const BEAT_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 
 /// The ledger: sound, and said so a short time ago.
 pub(super) fn ledger(status: &LedgerStatus, now: Timestamp) -> Line {
@@ -29,46 +34,63 @@ pub(super) fn ledger(status: &LedgerStatus, now: Timestamp) -> Line {
         return bad(problem.to_owned());
     }
     if age > PATIENCE {
-        return bad(format!("its last report is {} old", span(age)));
+        return bad(format!(
+            "it was last compared with the event log {} ago",
+            span(age)
+        ));
     }
     let (confirmed, leaves) = (status.confirmed, status.tree_size);
     let text = format!(
-        "sound, confirmed up to event {confirmed} ({leaves} leaves), reported {} ago",
+        "sound, confirmed up to event {confirmed} ({leaves} leaves), compared with the event log {} ago",
         span(age)
     );
+    if age > COMPARED_WITHIN {
+        return Line::not_checked("ledger", format!("{text}, which is done every 10s; ask again"));
+    }
     Line::passed("ledger", text)
+}
+
+/// What is said of the ledger while nobody can read the event log: what was right a moment ago is not known to be.
+pub(super) fn without_bus(line: Line) -> Line {
+    if line.result == Outcome::Passed {
+        Line::not_checked(
+            line.name,
+            format!("before the event log fell silent: {}", line.message),
+        )
+    } else {
+        line
+    }
 }
 
 /// A cluster: its agent is heard, its clock is right, it is not known to be unwell.
 pub(super) fn cluster(cluster: &Cluster, now: Timestamp) -> Vec<Line> {
     let mut lines = vec![agent(cluster, now)];
     lines.extend(alarm(cluster));
-    if let Some(health) = cluster
-        .health
-        .as_ref()
-        .filter(|health| health.health() == Health::Unhealthy)
-    {
-        let reasons: Vec<&str> = health
-            .symptoms
-            .iter()
-            .map(|symptom| symptom.reason.as_str())
-            .collect();
-        let reasons = if reasons.is_empty() {
-            "no symptom named".to_owned()
-        } else {
-            reasons.join(", ")
-        };
-        let message = format!(
-            "is UNHEALTHY ({reasons}); see `fluxgate describe {}`",
-            cluster.name
-        );
-        lines.push(Line::failed(
-            cluster.name.as_str(),
-            Reason::ClusterUnhealthy,
-            message,
-        ));
-    }
+    lines.extend(unwell(cluster));
     lines
+}
+
+/// A cluster that is not known to be well.
+fn unwell(cluster: &Cluster) -> Option<Line> {
+    let report = cluster.health.as_ref()?;
+    let name = cluster.name.as_str();
+    let reasons: Vec<&str> = report
+        .symptoms
+        .iter()
+        .map(|symptom| symptom.reason.as_str())
+        .collect();
+    let reasons = if reasons.is_empty() {
+        "no symptom named".to_owned()
+    } else {
+        reasons.join(", ")
+    };
+    let health = words::health(report.health);
+    let message = format!("is {health} ({reasons}); see `fluxgate describe {name}`");
+    match report.health() {
+        Health::Healthy => None,
+        Health::Unhealthy => Some(Line::failed(name, Reason::ClusterUnhealthy, message)),
+        Health::Inconclusive | Health::Unspecified => Some(Line::not_checked(name, message)),
+    }
 }
 
 /// An assignment that does not count: perhaps somebody wrote to the bus who should not be able to. Or what keeps the agent
@@ -104,6 +126,13 @@ fn agent(cluster: &Cluster, now: Timestamp) -> Line {
     if age < -PATIENCE {
         let message = format!("its clock is {} ahead of this one", span(-age));
         return Line::failed(name, Reason::ClockSkew, message);
+    }
+    if age > BEAT_WITHIN {
+        let message = format!(
+            "heartbeat {} ago; agents beat every 30s where nobody said otherwise, and count as silent after 5m",
+            span(age)
+        );
+        return Line::not_checked(name, message);
     }
     if age.is_negative() {
         return Line::passed(

@@ -176,6 +176,9 @@ impl fleet_server::FleetService for Hub {
         request: Request<fleet::ListClustersRequest>,
     ) -> Result<Response<fleet::ListClustersResponse>, Status> {
         let request = self.ready(request).await?;
+        if let Some(status) = &self.no_clusters {
+            return Err(status.clone());
+        }
         let (clusters, next_page_token) = page(&self.clusters, &request.page_token);
         Ok(Response::new(fleet::ListClustersResponse {
             clusters,

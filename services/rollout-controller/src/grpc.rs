@@ -12,11 +12,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use hub::grpc::{invalid, not_found, precondition, reused, unavailable, unavailable_for};
+use hub::grpc::{invalid, not_found, not_stored, precondition, reused, unavailable, unavailable_for};
 use hub::watch::{Board, Message, Resource, Wish};
 use tonic::Status;
 
 use crate::Controller;
+use crate::lease::{Away, LEASE};
 use crate::said::{Objection, SayError};
 
 /// Who acts while there are no identities: every port is loopback only.
@@ -25,24 +26,15 @@ const LOCAL: &str = "local operator (loopback)";
 /// A reason is a sentence or two.
 const LONGEST_REASON: usize = 300;
 
-/// A standby takes over at most a lease after the active replica was lost.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(10);
-
-/// Why a standby stores nothing.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "another replica of rollout-controller is the active one, or is about to be: ask that one, or again in a few \
-     seconds"
-)]
-struct Standby;
-
 /// Only the active replica stores what persons say.
 fn active(controller: &Controller) -> Result<(), Status> {
     if controller.lease.is_held() {
-        Ok(())
-    } else {
-        Err(*unavailable_for(&Standby, TAKEN_OVER_WITHIN))
+        return Ok(());
     }
+    let away = controller.lease.away();
+    let status = not_stored(&away, away == Away::NoAnswer);
+    // A standby takes over at most a lease after the active replica was lost.
+    Err(runtime::grpc::retry_after(&status, LEASE))
 }
 
 /// The UUID of a request, in one spelling.
@@ -79,11 +71,10 @@ fn refused(error: &SayError) -> Status {
         SayError::Reused { .. } => reused(error),
         SayError::Objection(objection) => objected(objection),
         SayError::NotApplied { .. } => unavailable_for(error, Duration::from_secs(1)),
-        SayError::Log(_)
-        | SayError::View(_)
-        | SayError::Behind
-        | SayError::Journal(..)
-        | SayError::Moving(_) => unavailable(error),
+        SayError::Log(_) | SayError::View(_) | SayError::Behind | SayError::Moving(_) => {
+            not_stored(error, false)
+        }
+        SayError::Journal(..) => unavailable(error),
     }
 }
 

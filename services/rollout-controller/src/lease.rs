@@ -10,6 +10,7 @@
 //! expectation, whoever writes it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::buckets::{BucketError, Entry, Values};
@@ -27,7 +28,7 @@ mod tests;
 /// Its key in the bucket `status`.
 const KEY: &str = "controller";
 /// How long it is held without being renewed.
-const LEASE: Duration = Duration::from_secs(10);
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(3);
 /// How often a standby looks, and a holder whose renewal failed tries again.
@@ -74,6 +75,27 @@ pub(crate) struct Lease {
     me: String,
     clock: Clock,
     held: AtomicBool,
+    away: Mutex<Away>,
+}
+
+/// Why this replica does not act.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Away {
+    /// It has not asked yet.
+    #[error("this rollout-controller has just started and does not hold the lease yet")]
+    Starting,
+    /// The bus does not answer.
+    #[error(
+        "this rollout-controller does not act, because it can't read or renew its lease: the bus does not answer"
+    )]
+    NoAnswer,
+    /// Another one holds it, or did until a moment ago.
+    #[error(
+        "replica {0} of rollout-controller holds the lease, not this one: ask that one; if it is gone, this one \
+         takes over within {lease} s",
+        lease = LEASE.as_secs()
+    )]
+    Another(String),
 }
 
 /// What came of an attempt.
@@ -92,7 +114,18 @@ impl Lease {
             me: Uuid::new_v4().to_string(),
             clock,
             held: AtomicBool::new(false),
+            away: Mutex::new(Away::Starting),
         }
+    }
+
+    /// Why this replica does not act, where it does not.
+    pub(crate) fn away(&self) -> Away {
+        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.clone()
+    }
+
+    fn note(&self, away: Away) {
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = away;
     }
 
     /// Whether this replica acts.
@@ -144,9 +177,13 @@ impl Lease {
                     tracing::info!(replica = %self.me, "another rollout-controller is active; standing by");
                 }
                 Ok(Err(error)) => {
+                    self.note(Away::NoAnswer);
                     tracing::warn!(error = %chain(&error), "the lease could not be taken; trying again");
                 }
-                Err(_late) => tracing::warn!("the lease could not be taken in time; trying again"),
+                Err(_late) => {
+                    self.note(Away::NoAnswer);
+                    tracing::warn!("the lease could not be taken in time; trying again");
+                }
             }
             sleep(AGAIN).await;
         }
@@ -170,7 +207,8 @@ impl Lease {
                     tracing::warn!(error = %chain(&error), "the lease could not be renewed; trying again");
                     pause = AGAIN;
                 }
-                Ok(Ok(Attempt::Another)) | Err(_) => return,
+                Ok(Ok(Attempt::Another)) => return,
+                Err(_late) => return self.note(Away::NoAnswer),
             }
         }
     }
@@ -181,6 +219,8 @@ impl Lease {
         let held = Attempt::Held(before + LEASE);
         let entry = place.read().await?;
         let Some(revision) = seen.free(&self.me, entry.as_ref(), (self.clock.now(), before)) else {
+            let holder = entry.as_ref().and_then(read).map(|held| held.holder);
+            self.note(Away::Another(holder.unwrap_or_else(|| "unknown".to_owned())));
             return Ok(Attempt::Another);
         };
         let expires = self.clock.now() + SignedDuration::try_from(LEASE).unwrap_or(SignedDuration::ZERO);

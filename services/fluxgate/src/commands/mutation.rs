@@ -28,7 +28,11 @@ pub(super) async fn answer<T>(
         Err(failure) => {
             // A registry that is away is an answer: it says that nothing was stored.
             let told = failure.reason().as_deref() == Some(Reason::RegistryUnreachable.code());
-            if failure.retryable() && !told {
+            if failure.stored_nothing() {
+                context
+                    .screen
+                    .hint(Sign::Warning, "nothing was stored by this call");
+            } else if failure.retryable() && !told {
                 let hint = "it is not known whether this was stored; the same again is stored once: add";
                 context
                     .screen

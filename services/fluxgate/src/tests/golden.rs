@@ -206,6 +206,23 @@ async fn errors() {
 }
 
 #[tokio::test]
+async fn what_a_server_did_not_store_is_not_unknown() {
+    let away = std::io::Error::other("replica 7 holds the lease");
+    for (name, of_bus) in [("standby", false), ("standby_no_bus", true)] {
+        let status = hub::grpc::not_stored(&away, of_bus);
+        let standby = Hub {
+            error: Some(runtime::grpc::retry_after(
+                &status,
+                std::time::Duration::from_secs(10),
+            )),
+            ..Hub::full()
+        };
+        let freeze = "freeze set fleet --reason incident";
+        assert_snapshot!(name, transcript(standby, &[freeze]).await);
+    }
+}
+
+#[tokio::test]
 async fn errors_of_the_server() {
     let reason = |code: Code, reason: &str| runtime::grpc::status(code, reason, "the bus did not answer", []);
     let away = Hub {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::rollout::RolloutRetried;
 use domain::{Mode, RolloutKey, StopScope, StopSetting};
-use hub::grpc::{invalid, not_found, unavailable};
+use hub::grpc::{invalid, not_found, not_stored, unavailable};
 use hub::page::page;
 use hub::watch::{Message, Wish};
 use tonic::{Request, Response, Status};
@@ -66,7 +66,8 @@ impl Api {
     /// Refuses the scope of a stop that nothing goes by, where it is to be set. One that is in force can be lifted
     /// whatever became of its scope.
     async fn exists(&self, scope: &StopScope) -> Result<(), Status> {
-        if self.known().await?.exists(&self.0.strategy, scope) {
+        let known = self.0.known().await.map_err(|error| *not_stored(&error, false))?;
+        if known.exists(&self.0.strategy, scope) {
             return Ok(());
         }
         Err(*not_found(&match scope {

@@ -144,8 +144,10 @@ async fn a_replica_that_died_is_followed_when_its_lease_has_ended() {
         Ok(Attempt::Held(_))
     ));
     let next = Replica::start(&place);
+    assert_eq!(next.lease.away(), Away::Starting);
     seconds(9).await;
     assert!(!next.acts());
+    assert_eq!(next.lease.away(), Away::Another(dead.me.clone()));
     seconds(3).await;
     assert!(next.acts());
 }
@@ -160,6 +162,10 @@ async fn a_holder_that_cannot_renew_stops_before_another_one_begins() {
     place.set_broken(true);
     seconds(11).await;
     assert!(!first.acts() && !second.acts());
+    assert_eq!(
+        (first.lease.away(), second.lease.away()),
+        (Away::NoAnswer, Away::NoAnswer)
+    );
     place.set_broken(false);
     seconds(12).await;
     assert!(first.acts() != second.acts());

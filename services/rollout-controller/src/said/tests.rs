@@ -253,6 +253,11 @@ async fn a_standby_stores_nothing_and_says_when_to_come_back() {
     let standby = stand.standby().await;
     let refused = Client::of(&standby).stop(stop("fleet", true, 1)).await;
     let status = refused.clone().unwrap_err();
+    let told = &status.get_details_error_info().unwrap().metadata;
+    assert_eq!(
+        told.get(hub::grpc::STORED).map(String::as_str),
+        Some(hub::grpc::NOTHING)
+    );
     let delay = status.get_details_retry_info().unwrap().retry_delay;
     assert_eq!(delay, Some(std::time::Duration::from_secs(10)));
     assert_eq!(why(refused), of(Code::Unavailable, "HUB_UNAVAILABLE"));

@@ -130,6 +130,7 @@ impl Failure {
                 Exit::NoAnswer
             }
             Self::Call { source, .. } if runtime::grpc::is_deadline_exceeded(source) => Exit::NoAnswer,
+            Self::Call { source, .. } if call::waits_for_time(source) => Exit::Pending,
             Self::Call { source, .. } => Exit::of(source.code()),
             Self::Interrupted => Exit::Interrupted,
             Self::Dev(error) => error.exit(),

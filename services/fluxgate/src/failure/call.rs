@@ -28,6 +28,11 @@ fn says(status: &Status, key: &str, value: &str) -> bool {
     info.is_some_and(|info| info.metadata.get(key).is_some_and(|said| said == value))
 }
 
+/// Whether what is asked for does not fit now, and will by time alone: the server says when.
+pub(super) fn waits_for_time(status: &Status) -> bool {
+    status.code() == Code::FailedPrecondition && status.get_details_retry_info().is_some()
+}
+
 /// The domain of the reason.
 pub(super) fn domain(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.domain)
@@ -95,6 +100,7 @@ pub(super) fn list_hint(name: &str) -> String {
         "releases" | "decisions" | "policies" | "rollouts" | "clusters" | "stops" => {
             format!("`fluxgate get {collection}` lists what there is")
         }
+        "entries" => "`fluxgate audit list` lists what there is".to_owned(),
         "rollout" => "`fluxgate get rollouts` lists what there is".to_owned(),
         "version" => "`fluxgate get releases` lists what there is".to_owned(),
         "cluster" => "`fluxgate get clusters` lists what there is".to_owned(),

@@ -170,7 +170,7 @@ async fn a_release_that_can_not_be_verified_again_says_why() {
         ..Hub::full()
     };
     let ran = run(&young.start().await, "reconcile releases/v2.9.4").await;
-    assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (8, ""), "{}", ran.stderr);
     assert!(ran.stderr.contains(why), "{}", ran.stderr);
     assert!(ran.stderr.contains("ask again in 42 s"), "{}", ran.stderr);
 }

@@ -108,8 +108,9 @@ fn statement(basis: &Basis<'_>, example: &Example) -> String {
          jq -rj '.signatures[0].sig' keys/bundle.json | base64 -d > $T/bundle.sig\n    \
          printf 'DSSEv1 28 application/vnd.in-toto+json %d ' \"$(wc -c < $T/bundle)\" | cat - $T/bundle > $T/pae\n    \
          openssl dgst -sha256 -verify keys/root.pub -signature $T/bundle.sig $T/pae && echo OK bundle\n\n\
-         What a signature can't prove is time. For that have somebody else date the checkpoint (RFC 3161):\n\n    \
-         openssl ts -query -data checkpoint -sha256 -cert -out checkpoint.tsq\n",
+         What a signature can't prove is time. For that have somebody else date the checkpoint (RFC 3161). Keep the\n\
+         query and the answer outside of this folder, which holds what was exported and nothing else:\n\n    \
+         openssl ts -query -data checkpoint -sha256 -cert -out ../checkpoint.tsq\n",
         subject = line.subject,
         tile = path.display(),
     )

@@ -226,6 +226,20 @@ fn a_whole_export_is_good() {
 }
 
 #[test]
+fn what_the_readme_has_written_leaves_the_export_as_it_was() {
+    let exported = export(3, None);
+    let readme = fs::read_to_string(exported.dir().join("README.txt")).unwrap();
+    let (_, rest) = readme.split_once("openssl ts -query").unwrap();
+    let (_, rest) = rest.split_once(" -out ").unwrap();
+    let query = rest.split_whitespace().next().unwrap();
+    fs::write(exported.dir().join(query), "a query").unwrap();
+    assert_eq!(exported.faults(), Vec::<String>::new());
+    // Inside, it would not be.
+    fs::write(exported.dir().join("checkpoint.tsq"), "a query").unwrap();
+    assert_eq!(exported.faults().len(), 1);
+}
+
+#[test]
 fn a_part_of_the_ledger_is_proven_in_the_whole_tree() {
     let exported = export(300, Some(&[0, 7, 298]));
     let report = exported.verify();

@@ -78,7 +78,11 @@ impl AuditService for Api {
         let ledger = self.0.ledger();
         let (name, found) = match request.into_inner().entry {
             Some(Wanted::Index(index)) if i64::try_from(index).is_ok() => {
-                (format!("entries/{index}"), ledger.entry(index).await)
+                (format!("entry with index {index}"), ledger.entry(index).await)
+            }
+            Some(Wanted::Sequence(sequence)) if i64::try_from(sequence).is_ok() => {
+                let found = ledger.with_sequence(sequence).await;
+                (format!("entries/{sequence}"), found)
             }
             Some(Wanted::Subject(subject)) if !subject.is_empty() => {
                 let found = ledger.under(&subject).await;
@@ -86,7 +90,7 @@ impl AuditService for Api {
                 (format!("entries/{subject}"), first)
             }
             Some(_) | None => {
-                let expected = "an index or a subject";
+                let expected = "a sequence, an index or a subject";
                 return Err(Invalid {
                     field: "entry",
                     expected,

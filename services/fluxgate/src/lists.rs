@@ -184,7 +184,7 @@ pub(crate) fn entries(items: &[Entry], look: Look) -> Table {
     let mut table = table(
         look,
         &["SEQUENCE", "TIME", "KIND", "SUMMARY"],
-        &["SUBJECT", "TRACE", "DIGEST"],
+        &["INDEX", "SUBJECT", "TRACE", "DIGEST"],
     );
     for item in items {
         let cells = [
@@ -194,6 +194,7 @@ pub(crate) fn entries(items: &[Entry], look: Look) -> Table {
             or_nothing(&item.summary),
         ];
         let more = [
+            item.index.to_string(),
             item.subject.clone(),
             or_nothing(&item.trace_id),
             words::digest(item.payload.as_ref()),

@@ -64,13 +64,13 @@ async fn asked(folder: &Path, server: &str) -> anyhow::Result<()> {
     )
     .await?;
     let decisions: serde_json::Value = serde_json::from_str(&decisions)?;
-    let index = decisions
-        .pointer("/items/0/index")
+    let sequence = decisions
+        .pointer("/items/0/sequence")
         .and_then(serde_json::Value::as_str);
-    let index = index.context("a decision has an index")?;
+    let sequence = sequence.context("a decision has a sequence")?;
     let shown = done(
         folder,
-        &format!("{server} audit show {index} --key export/keys/ledger.vkey"),
+        &format!("{server} audit show {sequence} --key export/keys/ledger.vkey"),
     )
     .await?;
     ensure!(shown.contains(", role policy in trust bundle 1"), "{shown}");

@@ -120,6 +120,20 @@ impl Ledger {
         rows::unsigned(count)
     }
 
+    /// The entry with this stream sequence.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn with_sequence(&self, sequence: u64) -> Result<Option<Entry>, LedgerError> {
+        let row = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM leaves WHERE sequence = "))
+            .push_bind(rows::signed(sequence)?)
+            .build()
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(LedgerError::database("finding an entry"))?;
+        row.as_ref().map(entry).transpose()
+    }
+
     /// Every leaf under this subject, in order.
     ///
     /// # Errors

@@ -224,14 +224,14 @@ async fn entries_are_listed_as_get_lists_them_and_by_more() {
 async fn an_entry_is_shown_with_who_signed_it_and_its_proof() {
     let ledger = Ledger::start().await;
     let shown = ledger
-        .run(&format!("audit show 1 --key {}", ledger.path("ledger.vkey")))
+        .run(&format!("audit show 2 --key {}", ledger.path("ledger.vkey")))
         .await;
     assert_eq!(shown.exit, 0, "{}", shown.stderr);
     let key = ledger.policy.public().fingerprint();
     for text in [
         &format!("signed by   {key}, role policy in trust bundle 1"),
         "author      policy-engine",
-        "✔ the leaf is number 1 of the 4 in that checkpoint",
+        "✔ the leaf has index 1, from 0, among the 4 of that checkpoint",
         "\"predicateType\": \"https://fluxgate.dev/decision/v1\"",
     ] {
         assert!(shown.stdout.contains(text), "{text}: {}", shown.stdout);
@@ -242,7 +242,7 @@ async fn an_entry_is_shown_with_who_signed_it_and_its_proof() {
     assert_eq!(shown["signer"]["role"], "policy");
     assert_eq!(shown["checks"][2]["good"], true);
     assert_eq!(shown["statement"]["predicate"]["body"]["outcome"], "OUTCOME_WAIT");
-    let junk = ledger.run("audit show 3").await;
+    let junk = ledger.run("audit show 4").await;
     assert!(
         junk.stdout.contains("nobody: it is no signed envelope"),
         "{}",
@@ -256,7 +256,7 @@ async fn an_entry_is_shown_with_who_signed_it_and_its_proof() {
     // A key that is not the ledger's.
     let other = ledger.path("other.vkey");
     std::fs::write(&other, NoteKey::generate(NAME).unwrap().0.verifier().to_string()).unwrap();
-    let wrong = ledger.run(&format!("audit show 1 --key {other}")).await;
+    let wrong = ledger.run(&format!("audit show --index 1 --key {other}")).await;
     assert_eq!(wrong.exit, 1);
     assert!(
         wrong
@@ -268,10 +268,27 @@ async fn an_entry_is_shown_with_who_signed_it_and_its_proof() {
     let missing = ledger.run("audit show 99").await;
     assert_eq!(missing.exit, 2);
     assert!(
-        missing.stderr.contains("there is no entries/99"),
+        missing.stderr.contains("there is no entries/99")
+            && missing
+                .stderr
+                .contains("`fluxgate audit list` lists what there is"),
         "{}",
         missing.stderr
     );
+    // What the list prints is what is shown.
+    let wide = ledger
+        .run("audit list --no-header -o wide --kind trust-bundle")
+        .await;
+    let cells: Vec<&str> = wide.stdout.split_whitespace().collect();
+    let shown = ledger.run(&format!("audit show {}", cells[0])).await;
+    assert!(
+        shown
+            .stdout
+            .starts_with("sequence    1\nindex       0 (of the leaf, from 0)\nsubject     fluxgate.v1.trust"),
+        "{}",
+        shown.stdout
+    );
+    assert_eq!(ledger.run("audit show 0").await.exit, 2);
 }
 
 #[tokio::test]

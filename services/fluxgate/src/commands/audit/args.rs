@@ -22,7 +22,8 @@ is checked here; with --key against the ledger's key that you have from elsewher
 
 const SHOW_MORE: &str = "\
 Examples:
-  fluxgate audit show 17
+  fluxgate audit show 17                    the number that `audit list` and answers print
+  fluxgate audit show --index 16            the same by the index of its leaf in the tree
   fluxgate audit show fluxgate.v1.trust.bundle.bundle.1
   fluxgate audit show 17 -o json | jq .statement";
 
@@ -135,19 +136,22 @@ pub struct ListArgs {
 /// Arguments of `audit show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Index of the leaf, or the subject
-    #[arg(value_name = "INDEX|SUBJECT")]
-    pub entry: Entry,
+    /// Sequence of the event, as `audit list` shows it, or the subject
+    #[arg(value_name = "SEQUENCE|SUBJECT", required_unless_present = "index")]
+    pub entry: Option<Entry>,
+    /// Index of the leaf in the tree, from 0, as exports count
+    #[arg(long, value_name = "INDEX", conflicts_with = "entry")]
+    pub index: Option<u64>,
     /// File with the ledger's key; without it the ledger's own word is taken
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
 }
 
-/// An entry by index or subject.
+/// An entry by sequence or subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// Index of its leaf.
-    Index(u64),
+    /// Sequence of its event.
+    Sequence(u64),
     /// Its subject.
     Subject(String),
 }
@@ -158,7 +162,7 @@ impl FromStr for Entry {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bare = text.strip_prefix("entries/").unwrap_or(text);
         match bare.parse() {
-            Ok(index) => Ok(Self::Index(index)),
+            Ok(sequence) => Ok(Self::Sequence(sequence)),
             Err(_) if bare.contains('.') => Ok(Self::Subject(bare.to_owned())),
             Err(_) => Err("give a number, or a subject like fluxgate.v1.trust.bundle.bundle.1"),
         }
@@ -336,9 +340,9 @@ mod tests {
     }
 
     #[test]
-    fn entries_have_an_index_or_a_subject() {
-        assert_eq!("17".parse(), Ok(Entry::Index(17)));
-        assert_eq!("entries/17".parse(), Ok(Entry::Index(17)));
+    fn entries_have_a_sequence_or_a_subject() {
+        assert_eq!("17".parse(), Ok(Entry::Sequence(17)));
+        assert_eq!("entries/17".parse(), Ok(Entry::Sequence(17)));
         let subject = "fluxgate.v1.trust.bundle.bundle.1";
         assert_eq!(subject.parse(), Ok(Entry::Subject(subject.to_owned())));
         assert!("decision".parse::<Entry>().is_err());

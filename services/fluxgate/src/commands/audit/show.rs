@@ -23,10 +23,7 @@ use crate::words;
 pub(super) async fn run(args: &ShowArgs, context: &Context<'_>) -> Result<Exit, Failure> {
     let key = args.key.as_deref().map(ledger_key).transpose().map_err(failed)?;
     let client = context.connect().await?;
-    let (wanted, name) = match &args.entry {
-        Entry::Index(index) => (Wanted::Index(*index), format!("entries/{index}")),
-        Entry::Subject(subject) => (Wanted::Subject(subject.clone()), format!("entries/{subject}")),
-    };
+    let (wanted, name) = wanted(args);
     let proof = get(&client, wanted, &name).await?;
     let signer = signer(&client, &proof.payload).await?;
     let checks = check(&proof, key.as_ref());
@@ -40,6 +37,19 @@ pub(super) async fn run(args: &ShowArgs, context: &Context<'_>) -> Result<Exit, 
     shown.print(context.screen)?;
     let good = shown.checks.iter().all(|(_, good)| *good);
     Ok(if good { Exit::Done } else { Exit::No })
+}
+
+/// What is asked for, and what it is called.
+fn wanted(args: &ShowArgs) -> (Wanted, String) {
+    match &args.entry {
+        Some(Entry::Sequence(sequence)) => (Wanted::Sequence(*sequence), format!("entries/{sequence}")),
+        Some(Entry::Subject(subject)) => (Wanted::Subject(subject.clone()), format!("entries/{subject}")),
+        // Clap wants one of the two.
+        None => {
+            let index = args.index.unwrap_or_default();
+            (Wanted::Index(index), format!("the entry with index {index}"))
+        }
+    }
 }
 
 async fn get(client: &Client, wanted: Wanted, name: &str) -> Result<EntryProof, Failure> {
@@ -85,7 +95,7 @@ fn check(proof: &EntryProof, key: Option<&NoteVerifier>) -> Checks {
         ),
         (
             format!(
-                "the leaf is number {} of the {size} in that checkpoint",
+                "the leaf has index {}, from 0, among the {size} of that checkpoint",
                 entry.index
             ),
             included,
@@ -229,8 +239,8 @@ impl Shown {
         let proof = &self.proof;
         let entry = proof.entry.clone().unwrap_or_default();
         let mut fields = vec![
-            ("index", entry.index.to_string()),
             ("sequence", entry.sequence.to_string()),
+            ("index", format!("{} (of the leaf, from 0)", entry.index)),
             ("subject", entry.subject),
             ("kind", words::or_nothing(&entry.kind)),
             ("summary", words::or_nothing(&entry.summary)),

@@ -53,6 +53,16 @@ impl Table {
         head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
     }
 
+    /// The rows without these columns.
+    pub(crate) fn rows_without(&self, columns: &[&str]) -> Vec<Vec<String>> {
+        let kept = |row: &Vec<String>| {
+            let cells = self.headers.iter().zip(row);
+            let kept = cells.filter(|(header, _)| !columns.contains(header));
+            kept.map(|(_, cell)| cell.clone()).collect()
+        };
+        self.rows.iter().map(kept).collect()
+    }
+
     fn widths(&self, headers: Option<&Vec<String>>) -> Vec<usize> {
         let mut widths = vec![0; self.headers.len()];
         for row in headers.into_iter().chain(&self.rows) {

@@ -1,5 +1,6 @@
 //! `get rollouts|clusters --watch` and `rollout watch`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::StopScope;
@@ -59,6 +60,7 @@ async fn follow<T: Watched>(
     let mut watch = Watch::<T>::new(context.connect().await?, doing, name.unwrap_or_default());
     let screen = context.screen;
     let (mut first, mut widths) = (Vec::new(), Vec::new());
+    let mut printed = Printed::default();
     let mut header = screen.header();
     let end = end(context, None);
     loop {
@@ -74,15 +76,39 @@ async fn follow<T: Watched>(
                 screen.hint(Sign::Warning, &format!("there are no {kind} yet"));
             }
             (Event::Synced, Format::Table | Format::Wide) => {
-                screen.data(&table(&first, look).render_below(header, &mut widths));
+                let rows = table(&first, look);
+                printed.changes(&rows);
+                screen.data(&rows.render_below(header, &mut widths));
                 (first, header) = (Vec::new(), false);
             }
             (Event::Changed(item), Format::Table | Format::Wide) => {
-                screen.data(&table(&[item], look).render_below(header, &mut widths));
-                header = false;
+                let rows = table(&[item], look);
+                if printed.changes(&rows) {
+                    screen.data(&rows.render_below(header, &mut widths));
+                    header = false;
+                }
             }
             (Event::Synced | Event::Alive, _) => {}
         }
+    }
+}
+
+/// Columns that change by time alone.
+const AGES: [&str; 2] = ["AGE", "HEARTBEAT"];
+
+/// What was printed last of each resource: a heartbeat changes a cluster, and seldom what its row shows.
+#[derive(Debug, Default)]
+struct Printed(BTreeMap<String, Vec<String>>);
+
+impl Printed {
+    /// Takes the rows in; whether any of them shows something new, apart from ages.
+    fn changes(&mut self, rows: &Table) -> bool {
+        let mut new = false;
+        for row in rows.rows_without(&AGES) {
+            let name = row.first().cloned().unwrap_or_default();
+            new |= self.0.insert(name, row.clone()).as_ref() != Some(&row);
+        }
+        new
     }
 }
 

@@ -93,6 +93,52 @@ async fn a_watch_goes_on_over_a_broken_connection() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_that_changes_nothing_prints_no_row() {
+    let beat = |at: &str, token| {
+        let mut cluster = cluster("v2.9.2", Health::Healthy);
+        let sent: jiff::Timestamp = at.parse().unwrap();
+        cluster.heartbeat.as_mut().unwrap().send_time = Some(wire::time::timestamp(sent));
+        of_cluster(WatchEvent::Changed, Some(cluster), token)
+    };
+    let first = of_cluster(
+        WatchEvent::Snapshot,
+        Some(cluster("v2.9.2", Health::Healthy)),
+        "t1",
+    );
+    let steps = vec![
+        first,
+        of_cluster(WatchEvent::Synced, None, "t2"),
+        beat("2026-11-24T11:58:00Z", "t3"),
+        beat("2026-11-24T11:59:00Z", "t4"),
+        of_cluster(
+            WatchEvent::Changed,
+            Some(cluster("v2.9.3", Health::Healthy)),
+            "t5",
+        ),
+        beat("2026-11-24T11:59:30Z", "t6"),
+        Step::Break,
+    ];
+    let refused = vec![Step::Refuse(Status::permission_denied("not any more"))];
+    for wide in ["", " -o wide"] {
+        let hub = Hub {
+            cluster_watch: Script::new([("", steps.clone()), ("t6", refused.clone())]),
+            ..Hub::full()
+        };
+        let ran = run(
+            &hub.start().await,
+            &format!("get clusters --watch --no-header{wide}"),
+        )
+        .await;
+        let versions: Vec<&str> = ran
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(versions, ["v2.9.2", "v2.9.3", "v2.9.2"], "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_too_old_begins_anew() {
     let cluster_watch = Script::new([
         (

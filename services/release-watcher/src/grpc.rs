@@ -9,7 +9,8 @@ use domain::{ReleaseKey, Version};
 use hub::grpc::{invalid, not_found, request_id, unavailable};
 use hub::names::{self, ReleaseName};
 use hub::page::page;
-use tonic::{Request, Response, Status};
+use runtime::errors::chain;
+use tonic::{Code, Request, Response, Status};
 use wire::release::v1;
 use wire::release::v1::release_service_server::{ReleaseService, ReleaseServiceServer};
 
@@ -19,6 +20,20 @@ use crate::poll::PollError;
 /// The service for a host.
 pub(crate) fn server(watcher: Arc<Watcher>) -> ReleaseServiceServer<Api> {
     ReleaseServiceServer::new(Api(watcher))
+}
+
+/// Why a look did not end, as a client is told.
+fn refused(error: &PollError) -> Status {
+    match error {
+        PollError::Registry(..) => {
+            let text = format!(
+                "{}; it is looked at again by itself, or ask again when it answers",
+                chain(error)
+            );
+            runtime::grpc::status(Code::Unavailable, error.reason().code(), text, [])
+        }
+        PollError::Journal(..) | PollError::View(_) => *unavailable(error),
+    }
 }
 
 /// The inbound adapter.
@@ -90,11 +105,45 @@ impl ReleaseService for Api {
         } else {
             self.0.poll_for(id).await
         };
-        let found = found.map_err(|error| *unavailable(&error))?;
+        let found = found.map_err(|error| refused(&error))?;
         let names = |keys: &[ReleaseKey]| keys.iter().map(ReleaseKey::to_string).collect();
         Ok(Response::new(v1::ReconcileReleasesResponse {
             releases: names(&found.releases),
             announced: names(&found.announced),
         }))
+    }
+
+    async fn get_release_source(
+        &self,
+        _request: Request<v1::GetReleaseSourceRequest>,
+    ) -> Result<Response<v1::ReleaseSource>, Status> {
+        Ok(Response::new(self.0.looks.source(&self.0.repository)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_away_is_told_as_such() {
+        let away = registry::Error {
+            operation: registry::Operation::Tags,
+            object: "ghcr.io/fluxcd/flux-manifests".to_owned(),
+            failure: registry::Failure::Status(503),
+        };
+        let status = refused(&PollError::Registry(
+            "ghcr.io/fluxcd/flux-manifests".to_owned(),
+            away,
+        ));
+        let details = String::from_utf8_lossy(status.details()).into_owned();
+        assert!(details.contains("REGISTRY_UNREACHABLE"), "{details}");
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(
+            status
+                .message()
+                .contains("HTTP status 503; it is looked at again"),
+            "{status}"
+        );
     }
 }

@@ -8,6 +8,7 @@ pub mod config;
 
 mod answered;
 mod grpc;
+mod looks;
 mod poll;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ struct Watcher {
     range: semver::VersionReq,
     /// One poll at a time: a request waits for the one that runs. With it what requests were answered.
     polling: Mutex<answered::Answered>,
+    looks: looks::Looks,
 }
 
 /// Starts the service on a host.
@@ -65,6 +67,7 @@ pub async fn start(hub: Hub, settings: Settings, host: &mut Host) -> Result<(), 
         repository,
         range,
         polling: Mutex::default(),
+        looks: looks::Looks::default(),
     });
     host.grpc.add(grpc::server(Arc::clone(&watcher)));
     let interval = settings.interval;

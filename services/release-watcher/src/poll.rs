@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::trace::TraceId;
-use domain::{ImageRef, ReleaseKey, Version};
+use domain::{ImageRef, Reason, ReleaseKey, Version};
 use runtime::errors::chain;
 use uuid::Uuid;
 use wire::release::v1;
@@ -20,6 +20,16 @@ pub(crate) enum PollError {
     Journal(ReleaseKey, #[source] bus::journal::JournalError),
     #[error("reading the view")]
     View(#[from] bus::ViewError),
+}
+
+impl PollError {
+    /// As which reason others are told of it.
+    pub(crate) const fn reason(&self) -> Reason {
+        match self {
+            Self::Registry(..) => Reason::RegistryUnreachable,
+            Self::Journal(..) | Self::View(_) => Reason::HubUnavailable,
+        }
+    }
 }
 
 /// What a poll found.
@@ -65,6 +75,12 @@ impl Watcher {
     }
 
     async fn look(&self, only_look: bool) -> Result<Found, PollError> {
+        let found = self.find(only_look).await;
+        self.looks.note(self.hub.clock.now(), found.as_ref().err());
+        found
+    }
+
+    async fn find(&self, only_look: bool) -> Result<Found, PollError> {
         let known = self.known().await?;
         let mut found = Found::default();
         for version in self.versions().await? {

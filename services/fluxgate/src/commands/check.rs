@@ -7,6 +7,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use wire::audit::v1::GetLedgerStatusRequest;
 use wire::fleet::v1::Cluster;
+use wire::release::v1::GetReleaseSourceRequest;
 use wire::{audit, fleet, policy, release, rollout, verification};
 
 use super::Context;
@@ -123,7 +124,7 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Exit, Failure> {
     let fleet = client.all_clusters().await;
     let no_bus = fleet.as_ref().err().is_some_and(Failure::is_of_bus);
     let ledger = ledger(&client, context).await;
-    let mut rest = Vec::new();
+    let mut rest = vec![releases(&client, context).await];
     if no_bus {
         rest.push(Line::no_bus());
         rest.push(judge::without_bus(ledger));
@@ -159,6 +160,20 @@ async fn services(client: &Client) -> Vec<Line> {
         });
     }
     lines
+}
+
+async fn releases(client: &Client, context: &Context<'_>) -> Line {
+    match client
+        .releases()
+        .get_release_source(GetReleaseSourceRequest {})
+        .await
+    {
+        Ok(source) => judge::releases(&source.into_inner(), context.now),
+        Err(status) if status.code() == tonic::Code::Unimplemented => {
+            Line::not_checked("releases", "this hub does not tell how its source was looked at")
+        }
+        Err(status) => Line::unserved("releases", &format!("did not answer: {}", status.message())),
+    }
 }
 
 async fn ledger(client: &Client, context: &Context<'_>) -> Line {

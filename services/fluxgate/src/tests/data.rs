@@ -284,6 +284,15 @@ pub(super) fn entries() -> Vec<Entry> {
     ]
 }
 
+pub(super) fn source() -> wire::release::v1::ReleaseSource {
+    wire::release::v1::ReleaseSource {
+        repository: "ghcr.io/fluxcd/flux-manifests".to_owned(),
+        look_time: time("11:59:48"),
+        success_time: time("11:59:48"),
+        ..wire::release::v1::ReleaseSource::default()
+    }
+}
+
 pub(super) fn ledger() -> LedgerStatus {
     LedgerStatus {
         report_time: time("11:59:20"),

@@ -26,6 +26,7 @@ const PAGE: usize = 2;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hub {
     pub(super) releases: Vec<release::Release>,
+    pub(super) source: release::ReleaseSource,
     pub(super) verifications: Vec<verification::Verification>,
     /// Requests for one more verification that stored something.
     pub(super) answered: verifications::Answered,
@@ -56,6 +57,7 @@ impl Hub {
     pub(super) fn full() -> Self {
         Self {
             releases: data::releases(),
+            source: data::source(),
             verifications: data::verifications(),
             decisions: data::decisions(),
             policies: data::policies(),
@@ -188,6 +190,14 @@ impl release_server::ReleaseService for Hub {
             .iter()
             .find(|release| release_matches(&name, &release.release));
         found.cloned().map(Response::new).ok_or_else(|| not_found(&name))
+    }
+
+    async fn get_release_source(
+        &self,
+        request: Request<release::GetReleaseSourceRequest>,
+    ) -> Result<Response<release::ReleaseSource>, Status> {
+        self.ready(request).await?;
+        Ok(Response::new(self.source.clone()))
     }
 
     async fn reconcile_releases(

@@ -168,6 +168,12 @@ async fn check() {
         "check_no_bus",
         transcript(no_bus, &["check", "get clusters"]).await
     );
+    let mut no_registry = Hub::full();
+    no_registry.clusters.truncate(1);
+    no_registry.source.reason = "REGISTRY_UNREACHABLE".to_owned();
+    no_registry.source.problem = "looking at ghcr.io/fluxcd/flux-manifests: connection refused".to_owned();
+    no_registry.source.success_time = None;
+    assert_snapshot!("check_no_registry", transcript(no_registry, &["check"]).await);
     let mut signs = Hub::full();
     signs.clusters.truncate(1);
     let cluster = &mut signs.clusters[0];

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use wire::audit::v1::LedgerStatus;
 use wire::common::v1::Health;
 use wire::fleet::v1::Cluster;
+use wire::release::v1::ReleaseSource;
 
 use super::{Line, Outcome};
 use crate::words::{self, PATIENCE, at, span};
@@ -13,6 +14,39 @@ use crate::words::{self, PATIENCE, at, span};
 const COMPARED_WITHIN: SignedDuration = SignedDuration::from_secs(45);
 /// Agents beat every 30 seconds where nobody said otherwise; older than this is a sign, and [`PATIENCE`] is silence.
 const BEAT_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
+/// The source of releases: the last look at it went well.
+pub(super) fn releases(source: &ReleaseSource, now: Timestamp) -> Line {
+    let repository = &source.repository;
+    let Some(looked) = at(source.look_time) else {
+        let message = format!("{repository} was not looked at yet since release-watcher started");
+        return Line::not_checked("releases", message);
+    };
+    if source.reason.is_empty() {
+        let age = span(now.duration_since(looked));
+        return Line::passed("releases", format!("{repository}, last looked at {age} ago"));
+    }
+    let reason = source.reason.parse().unwrap_or(Reason::HubUnavailable);
+    let before = at(source.success_time).map_or_else(
+        || "no look has gone well since release-watcher started".to_owned(),
+        |well| {
+            format!(
+                "the last look that went well was {} ago",
+                span(now.duration_since(well))
+            )
+        },
+    );
+    let what = if reason == Reason::RegistryUnreachable {
+        "the registry could not be read"
+    } else {
+        "what was found could not be handled"
+    };
+    let message = format!("{what} at {looked:.0}: {}; {before}", source.problem);
+    Line {
+        outage: true,
+        ..Line::failed("releases", reason, message)
+    }
+}
 
 /// The ledger: sound, and said so a short time ago.
 pub(super) fn ledger(status: &LedgerStatus, now: Timestamp) -> Line {

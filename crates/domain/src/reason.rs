@@ -165,7 +165,7 @@ pub enum Reason {
     FieldInvalid,
     /// There is nothing under this name.
     ResourceNotFound,
-    /// The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.
+    /// The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown, unless the error says that nothing was; the same request id may be sent again.
     HubUnavailable,
     /// The request does not fit what is there now: no stop to lift, no halted rollout to try again, a release that was verified a moment ago. Nothing was done.
     PreconditionFailed,
@@ -422,7 +422,7 @@ const TABLE: &[Entry] = &[
         meaning: "There is nothing under this name.",
         next_step: "List what there is: `fluxgate get releases`, `clusters`, `decisions`, `rollouts`." },
     Entry { reason: Reason::HubUnavailable, code: "HUB_UNAVAILABLE",
-        meaning: "The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown; the same request id may be sent again.",
+        meaning: "The hub could not read or write: the bus or its own storage did not answer. Whether a mutation was stored is unknown, unless the error says that nothing was; the same request id may be sent again.",
         next_step: "Look at `fluxgate check`, then try again." },
     Entry { reason: Reason::PreconditionFailed, code: "PRECONDITION_FAILED",
         meaning: "The request does not fit what is there now: no stop to lift, no halted rollout to try again, a release that was verified a moment ago. Nothing was done.",

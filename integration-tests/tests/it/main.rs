@@ -30,7 +30,7 @@ use integration_tests::lab::tether;
 use libtest_mimic::Arguments;
 
 /// Trials at once, where nobody says otherwise: a cluster takes half a gigabyte.
-const THREADS: usize = 2;
+const THREADS: usize = 3;
 
 fn main() -> ExitCode {
     tether::run_if_asked();

@@ -108,23 +108,27 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The hub takes what is older than five minutes for silence: with two minutes one message may be lost.
-    const LONGEST: Duration = Duration::from_mins(2);
-    /// An API server is not to be asked without a pause.
+    /// The hub takes an agent that it has not heard for five minutes for silent: with two minutes one heartbeat may be
+    /// lost.
+    const LONGEST_HEARTBEAT: Duration = Duration::from_mins(2);
+    /// Neither the API server nor the hub is to be asked without a pause.
     const SHORTEST: Duration = Duration::from_millis(100);
 
     fn validate(&self) -> Result<(), Invalid> {
-        for (key, value) in [
+        let times = [
             ("timing.poll", self.poll),
             ("timing.observe", self.observe),
             ("timing.settle", self.settle),
             ("timing.heartbeat", self.heartbeat),
-        ] {
-            if !(Self::SHORTEST..=Self::LONGEST).contains(&value) {
-                let remedy = "the hub takes an agent that it has not heard for five minutes for silent; leave the \
-                              key out for the default";
-                return Err(invalid(key, format!("{value:?}"), "from 100ms to 2m", remedy));
-            }
+        ];
+        if let Some((key, value)) = times.into_iter().find(|(_, value)| *value < Self::SHORTEST) {
+            let remedy = "leave the key out for the default";
+            return Err(invalid(key, format!("{value:?}"), "100ms or more", remedy));
+        }
+        if self.heartbeat > Self::LONGEST_HEARTBEAT {
+            let remedy = "the hub takes an agent that it has not heard for five minutes for silent";
+            let found = format!("{:?}", self.heartbeat);
+            return Err(invalid("timing.heartbeat", found, "from 100ms to 2m", remedy));
         }
         Ok(())
     }
@@ -387,7 +391,8 @@ mod tests {
         };
         assert_eq!(timed(never).unwrap_err().key, "timing.poll");
         let longest = Timing {
-            observe: Duration::from_mins(2),
+            heartbeat: Duration::from_mins(2),
+            poll: Duration::from_mins(5),
             ..Timing::default()
         };
         timed(longest).unwrap();

@@ -192,19 +192,26 @@ impl Journal {
     /// revoked, expired), and ours does.
     #[must_use]
     pub fn is_orphaned(&self, fact: &Fact, role: Role) -> bool {
+        let (trust, now) = (self.view.trust(), (self.now)());
+        let acting = trust.acting(&fact.envelope, role, &fact.subject.to_string(), now);
+        acting.is_err() && self.acts(role)
+    }
+
+    /// Whether what our key signs is acted upon now, in this role.
+    #[must_use]
+    pub fn acts(&self, role: Role) -> bool {
         #[derive(Serialize, Deserialize)]
         struct Probe {}
         impl Claim for Probe {
             const KIND: &'static str = "probe";
         }
-        let (trust, now) = (self.view.trust(), (self.now)());
-        let acts = |envelope: &[u8], subject: &str| trust.acting(envelope, role, subject, now).is_ok();
-        if acts(&fact.envelope, &fact.subject.to_string()) {
-            return false;
-        }
+        let now = (self.now)();
         // Never published: what it says is whether a signature by our key would be acted upon.
         let probe = claim::sign(&Header::published("probe", now, ""), &Probe {}, &self.key);
-        probe.is_ok_and(|probe| acts(&probe.to_bytes(), "probe"))
+        probe.is_ok_and(|probe| {
+            let acting = self.view.trust().acting(&probe.to_bytes(), role, "probe", now);
+            acting.is_ok()
+        })
     }
 
     /// How often an invalid event stood in the way: somebody publishes under our names.

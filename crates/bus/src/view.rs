@@ -279,6 +279,14 @@ impl View {
         self.inner.store.making().await
     }
 
+    /// The sequence up to which everything is folded, as the file has it: of the same making as what is read from it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn folded_to(&self) -> Result<u64, ViewError> {
+        self.inner.store.cursor().await
+    }
+
     /// Why the newest invalid event of a subject does not count.
     ///
     /// # Errors

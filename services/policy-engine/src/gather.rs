@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bus::{ViewError, subject};
 use domain::assignment::StatementRef;
-use domain::{Baseline, BaselineKey, Digest, Evidence, ReleaseContents, ReleaseKey, RoleSummary, Version};
+use domain::{
+    Baseline, BaselineKey, CheckResult, Digest, Evidence, ReleaseContents, ReleaseKey, RoleSummary, Version,
+};
 use policy::Verified;
 use wire::verification::v1;
 
@@ -110,7 +112,18 @@ impl Engine {
             let digest = stated.statement.digest;
             let (release, is_whole) = match known.remove(&digest) {
                 Some(release) => (release, true),
-                None => self.release(stated).await?,
+                None => match self.release(stated).await {
+                    Ok(gathered) => gathered,
+                    // What is known of the others stays known.
+                    Err(error) => {
+                        whole.append(&mut known);
+                        self.gathered.put(Gathered {
+                            making,
+                            releases: whole,
+                        });
+                        return Err(error);
+                    }
+                },
             };
             if is_whole {
                 whole.insert(digest, Arc::clone(&release));
@@ -145,13 +158,16 @@ impl Engine {
                 evidence.push(read);
             }
         }
-        let whole =
-            contents.is_some() == summary.contents.is_some() && evidence.len() == summary.checks.len();
         let derived = contents.as_ref().map(|(_, contents)| contents);
         let verified = self.verify(&summary.release, derived, &evidence, self.hub.clock.now());
         for evidence in &mut evidence {
             evidence.material = Vec::new();
         }
+        // What failed may fail by the clock of this machine: it is looked at again.
+        let passed = |verified: &Verified| verified.result == CheckResult::Passed;
+        let whole = contents.is_some() == summary.contents.is_some()
+            && evidence.len() == summary.checks.len()
+            && verified.iter().all(passed);
         let release = Release {
             key: summary.release.clone(),
             summary: (stated.statement.clone(), summary.clone()),

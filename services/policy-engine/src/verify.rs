@@ -17,8 +17,8 @@ struct Wanted {
 }
 
 impl Engine {
-    /// Verifies the manifests and every image of the contents. An artifact without evidence has no result. The same
-    /// evidence gives the same results, bad ones too, as long as the process and with it the trust root lives.
+    /// Verifies the manifests and every image of the contents. An artifact without evidence has no result. What
+    /// passed does so as long as the process and with it the trust root lives; what failed may fail by the clock.
     pub(crate) fn verify(
         &self,
         release: &ReleaseKey,

@@ -69,6 +69,7 @@ impl Controller {
             let known = self.known().await?;
             let plan = planner::plan(&known.world(&self.strategy));
             moved.see(&known, &plan.steps);
+            self.readable.lock().await.clone_from(&moved.courses);
             let next = untried(plan.steps, &mut tried);
             if next.is_empty() {
                 break;

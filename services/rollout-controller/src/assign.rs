@@ -21,6 +21,11 @@ pub(crate) enum AssignError {
     View(#[from] ViewError),
     #[error("publishing the assignment")]
     Journal(#[source] JournalError),
+    #[error(
+        "this controller's key does not act any more: no agent would act upon what it signs; start it with the key of \
+         the newest trust bundle"
+    )]
+    OwnKey,
     #[error("the {0} that the draft rests on is not on the log, or agents would not act upon it")]
     Missing(&'static str),
 }
@@ -40,6 +45,7 @@ fn read(fact: &Fact) -> Option<Assignment> {
 impl Controller {
     /// Publishes the next assignment of a cluster.
     pub(crate) async fn assign(&self, known: &Known, draft: &AssignDraft) -> Result<(), AssignError> {
+        self.own_key_acts()?;
         let grounds = self.grounds(draft).await?;
         let member = known
             .members
@@ -89,11 +95,21 @@ impl Controller {
         self.publish((known.as_of, expected), draft, build).await
     }
 
+    /// What an ended key signs would be asked for again and again.
+    fn own_key_acts(&self) -> Result<(), AssignError> {
+        if self.hub.journal.acts(Role::Controller) {
+            Ok(())
+        } else {
+            Err(AssignError::OwnKey)
+        }
+    }
+
     /// Takes an assignment back: the next epoch repeats it with action STOP.
     pub(crate) async fn stop(&self, known: &Known, draft: &StopDraft) -> Result<(), AssignError> {
         let Some(course) = known.courses.get(&draft.cluster) else {
             return Err(AssignError::Missing("assignment"));
         };
+        self.own_key_acts()?;
         tracing::info!(cluster = %draft.cluster, reason = %draft.reason, detail = draft.detail, "taking back");
         let series = subject::assignment(&draft.cluster, Epoch(1));
         let member = known
@@ -193,5 +209,38 @@ impl Controller {
         let found = found.map(|stated| stated.fact.clone());
         let found = self.acting(found, Role::Verifier, "baseline")?;
         Ok(reference(&found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{ClusterName, Reason};
+
+    use super::*;
+    use crate::fixture::Stand;
+
+    #[tokio::test]
+    async fn what_no_agent_would_act_upon_is_not_asked_for_again_and_again() {
+        let stand = Stand::new();
+        let replica = stand.idle().await;
+        replica.assign("c1").await;
+        let retired = stand.retire();
+        replica.hub.view.reached(retired).await;
+        let known = replica.controller.known().await.unwrap();
+        let cluster: ClusterName = "c1".parse().unwrap();
+        // It can't be acted upon, and by this key nothing could: it is not planned to be asked anew.
+        assert_eq!((known.orphans.len(), known.own_key_acts), (1, false));
+        assert!(known.world(&replica.controller.strategy).orphans.is_empty());
+        let draft = StopDraft {
+            cluster: cluster.clone(),
+            stops: Epoch(1),
+            reason: Reason::Stopped,
+            detail: String::new(),
+        };
+        let stopped = replica.controller.stop(&known, &draft).await;
+        assert!(matches!(stopped, Err(AssignError::OwnKey)), "{stopped:?}");
+        let series = subject::assignment(&cluster, Epoch(1));
+        let all = replica.hub.view.series(series.series()).await.unwrap();
+        assert_eq!(all.len(), 1);
     }
 }

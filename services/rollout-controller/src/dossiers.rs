@@ -156,13 +156,24 @@ impl Controller {
                     .update(cluster.as_str(), wanted, found.revision);
                 update.await
             }
-            None => self.hub.assignments.put(cluster.as_str(), wanted).await,
+            None => self.write_first(cluster, wanted).await,
         };
         put.map_err(failed)?;
         if let Err(error) = bus::agent::wake(&self.hub.client, cluster).await {
             tracing::debug!(%cluster, error = %chain(&error), "the agent was not woken; it looks by itself");
         }
         Ok(())
+    }
+
+    /// Where nothing lies: another replica may write a newer one at the same time. A key that was deleted has a revision.
+    async fn write_first(&self, cluster: &ClusterName, wanted: Bytes) -> Result<u64, BucketError> {
+        let bucket = &self.hub.assignments;
+        match bucket.update(cluster.as_str(), wanted.clone(), 0).await {
+            Err(BucketError::Conflict { .. }) if bucket.get(cluster.as_str()).await?.is_none() => {
+                bucket.put(cluster.as_str(), wanted).await
+            }
+            written => written,
+        }
     }
 
     /// Refuses to go backwards: where a newer assignment or bundle lies there than this replica's plan knew, another one was

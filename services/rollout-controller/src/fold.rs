@@ -76,7 +76,8 @@ impl Fold {
     async fn anew(view: &View) -> Result<Self, ViewError> {
         loop {
             let making = view.making().await?;
-            let cursor = view.cursor();
+            // From the file: a view that was made anew tells its readers a moment later.
+            let cursor = view.folded_to().await?;
             let mut facts = Vec::new();
             for step in ["assignment", "accepted", "refused", "applied", "result"] {
                 facts.extend(view.all_of(Area::Cluster, step).await?);

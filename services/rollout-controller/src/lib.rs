@@ -81,6 +81,8 @@ pub struct Controller {
     acting: keys::Acting,
     heartbeats: heartbeats::Heartbeats,
     dossiers: dossiers::Written,
+    /// What the newest plan lets agents read.
+    readable: tokio::sync::Mutex<fold::Courses>,
     boards: boards::Boards,
 }
 
@@ -132,6 +134,7 @@ impl Controller {
             acting: keys::Acting::default(),
             heartbeats: heartbeats::Heartbeats::default(),
             dossiers: dossiers::Written::default(),
+            readable: tokio::sync::Mutex::default(),
             boards: boards::Boards::default(),
         })
     }
@@ -141,6 +144,7 @@ impl Controller {
         self.fleet.forget();
         self.heartbeats.forget();
         self.dossiers.forget();
+        self.readable.lock().await.clear();
         let looking = self.hub.each_change(LOOK_AGAIN, || self.look());
         tokio::join!(submissions::receive(self), looking);
     }
@@ -151,16 +155,18 @@ impl Controller {
         if let Err(error) = self.publish_fleet().await {
             tracing::warn!(error = %chain(&error), "the fleet could not be published");
         }
-        let moved = match self.move_on().await {
-            Ok(moved) => moved,
+        let applied = match self.move_on().await {
+            Ok(moved) => moved.applied,
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "rollouts could not move on");
-                return;
+                None
             }
         };
-        let written = self.write_dossiers(&moved.courses).await;
+        // What the newest plan lets agents read, also where no further one could be made.
+        let readable = self.readable.lock().await.clone();
+        let written = self.write_dossiers(&readable).await;
         // A stop that an agent can't read yet is not applied.
-        if let Some(sequence) = moved.applied.filter(|_| written) {
+        if let Some(sequence) = applied.filter(|_| written) {
             self.applied.up_to(sequence);
         }
     }

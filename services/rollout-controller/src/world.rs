@@ -50,6 +50,8 @@ pub(crate) struct Known {
     pub(crate) courses: Courses,
     /// Clusters that can't act upon what they were asked any more ([`crate::keys`]).
     pub(crate) orphans: BTreeSet<ClusterName>,
+    /// Whether an agent would act upon what this controller signs: only then is asking anew of any use.
+    pub(crate) own_key_acts: bool,
     pub(crate) health: BTreeMap<ClusterName, HealthReport>,
     pub(crate) heartbeats: BTreeMap<ClusterName, Heartbeat>,
     pub(crate) ledger: LedgerState,
@@ -87,7 +89,11 @@ impl Known {
                 .iter()
                 .map(|(name, c)| (name.clone(), c.view.clone()))
                 .collect(),
-            orphans: self.orphans.clone(),
+            orphans: if self.own_key_acts {
+                self.orphans.clone()
+            } else {
+                BTreeSet::new()
+            },
             heartbeats: self.heartbeats.clone(),
             health: self.health.clone(),
             ledger_ok: self.ledger == LedgerState::Confirmed,
@@ -133,6 +139,7 @@ impl Controller {
             retried: self.retried().await?,
             rollouts,
             orphans,
+            own_key_acts: self.hub.journal.acts(Role::Controller),
             courses,
             health,
             heartbeats: self.newest_heartbeats(&members).await,

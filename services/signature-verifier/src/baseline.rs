@@ -219,6 +219,7 @@ impl Verifier {
                 }
             },
         };
+        let mut unknown = None;
         if baseline.version.is_none() {
             match self.origin(&baseline, releases, now).await? {
                 Origin::Release(version, layer) => {
@@ -231,9 +232,7 @@ impl Verifier {
                         detail: format!("which release runs can't be known yet: {why}"),
                     }));
                 }
-                Origin::Unknown(why) => {
-                    tracing::warn!(cluster = %facts.cluster, why, "which release runs can't be known yet");
-                }
+                Origin::Unknown(why) => unknown = Some(why),
             }
         }
         let stated = publish(&self.journal, &baseline).await?;
@@ -242,7 +241,13 @@ impl Verifier {
             tracing::info!(cluster = %facts.cluster, baseline = %baseline.key(), version,
                 attempt = fact.subject.n(), "baseline verified");
         }
-        Ok(Looked::Baseline(baseline))
+        Ok(match unknown {
+            None => Looked::Baseline(baseline),
+            Some(why) => Looked::Obstacle(Obstacle {
+                reason: Reason::BaselineVersionUnknown,
+                detail: format!("which release runs can't be known yet: {why}"),
+            }),
+        })
     }
 
     /// Each component's index, verified, if it covers every id that the nodes report.

@@ -160,7 +160,7 @@ impl Verifier {
             };
             if let Some(missing) = self.waiting.of(release) {
                 waiting.wait_detail = missing.what;
-                waiting.grace_end_time = Some(wire::time::timestamp(missing.until));
+                waiting.grace_end_time = wire::time::optional_timestamp(missing.until);
             }
             return Ok(waiting);
         };

@@ -143,16 +143,21 @@ impl Verifier {
             ask,
         };
         let span = runtime::telemetry::work_span(TraceId::of_release(release), "verify");
-        let ended = self.attempt(work).instrument(span).await?;
+        let ended = self.attempt(work).instrument(span).await;
         match &ended {
-            Attempt::Early { missing, .. } => {
+            Err(error) => {
+                let what = runtime::errors::chain(error);
+                self.waiting.insert(release, Missing { what, until: None });
+            }
+            Ok(Attempt::Early { missing, .. }) => {
                 let (what, until) = (missing.clone(), self.grace_end(discovered));
                 tracing::info!(%release, what, %until, "a release is not complete yet");
+                let until = Some(until);
                 self.waiting.insert(release, Missing { what, until });
             }
-            Attempt::Summarised { .. } => self.waiting.remove(release),
+            Ok(Attempt::Summarised { .. }) => self.waiting.remove(release),
         }
-        Ok(ended)
+        ended
     }
 
     /// Manifests, contents, images, summary.

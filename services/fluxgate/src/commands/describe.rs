@@ -71,7 +71,10 @@ async fn story(client: &Client, name: String) -> Result<Story, Failure> {
     let name = exact(&release);
     let verification = verification(client, &name).await?;
     let decisions = client.all_decisions(name).await?.items;
-    let stops = client.all_stops(false).await?.items;
+    // Everything else is known without rollout-controller.
+    let asked = client.all_stops(false).await;
+    let recall_unknown = asked.as_ref().err().map(ToString::to_string);
+    let stops = asked.map(|stops| stops.items).unwrap_or_default();
     let version = bare(without_digest(&release.release)).to_owned();
     let recall = stops.into_iter().find(|stop| {
         let set = stop.set.as_ref();
@@ -82,6 +85,7 @@ async fn story(client: &Client, name: String) -> Result<Story, Failure> {
         verification,
         decisions,
         recall,
+        recall_unknown,
     })
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Story {
     pub(crate) decisions: Vec<DecisionView>,
     /// The recall of its version, if one is in force.
     pub(crate) recall: Option<Stop>,
+    /// Why it is not known whether one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recall_unknown: Option<String>,
 }
 
 /// The text.
@@ -39,6 +42,9 @@ pub(crate) fn release(story: &Story, look: Look) -> String {
             "Tag moved",
             "yes: another digest was seen for this version before",
         );
+    }
+    if let Some(why) = &story.recall_unknown {
+        page.field("Recalled", &format!("not known: {why}"));
     }
     if let Some(set) = recall(story) {
         let (reason, by, lift) = (&set.reason, &set.principal, names::lift(&set.scope));
@@ -68,7 +74,9 @@ fn verification(page: &mut Page, verification: Option<&Verification>, look: Look
                 let until = instant_and_age(waiting.grace_end_time, look.now);
                 page.field("Verified", "- (not complete yet)");
                 page.field("Waits for", &waiting.wait_detail);
-                page.field("At most until", &format!("{until}; then it counts as missing"));
+                if waiting.grace_end_time.is_some() {
+                    page.field("At most until", &format!("{until}; then it counts as missing"));
+                }
             }
             None => page.field("Verified", "- (the verifier is at work, or has not begun)"),
         }

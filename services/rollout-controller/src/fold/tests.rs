@@ -245,6 +245,7 @@ fn what_a_cluster_was_asked_that_left_the_fleet_is_taken_back() {
         heartbeats: BTreeMap::new(),
         ledger: hub::LedgerState::Confirmed,
         orphans: Default::default(),
+        own_key_acts: true,
         listening_since: NOW,
         now: NOW,
     };

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 /// What a release waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// What is not there or not signed yet, for people.
+    /// What is not there or not signed yet, or why that could not be found out, for people.
     pub(crate) what: String,
-    /// Until when that is not held against the release.
-    pub(crate) until: Timestamp,
+    /// Until when it is not held against the release; `None` where it could not be found out.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// The releases that wait.

@@ -82,7 +82,7 @@ async fn within_the_grace_a_request_stores_nothing_where_nothing_is_signed_yet()
     assert_eq!(ask(NOW).await, Reverified::Early(1));
     // Whoever asks is told which artifact it is.
     let missing = shop.verifier.waiting.of(&found.release).unwrap();
-    assert_eq!(missing.until, shop.verifier.grace_end(NOW));
+    assert_eq!(missing.until, Some(shop.verifier.grace_end(NOW)));
     assert!(missing.what.contains("SIGNATURE_MISSING"), "{}", missing.what);
     assert_eq!(shop.world.log.events().len(), 1);
     shop.factory.sign_late(&published).await.unwrap();

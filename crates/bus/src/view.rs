@@ -13,6 +13,7 @@ use std::sync::Arc;
 use attest::{Claim, ClaimError, Statement, Trust};
 use bytes::Bytes;
 use domain::Digest;
+use domain::assignment::StatementRef;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -58,6 +59,15 @@ impl Fact {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&self.envelope)
+    }
+
+    /// How statements name it: its subject with [`Self::digest`].
+    #[must_use]
+    pub fn reference(&self) -> StatementRef {
+        StatementRef {
+            subject: self.subject.to_string(),
+            digest: self.digest(),
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Verifier {
             let Ok(evidence) = wire::decode::<v1::Evidence, Evidence>(&fact.statement) else {
                 return Err(Later);
             };
-            checks.push(line(&evidence, reference(&fact)));
+            checks.push(line(&evidence, fact.reference()));
         }
         let summary = summary(&stored.release, &contents, checks);
         let name = subject::verification_summary(key, 1);
@@ -112,13 +112,6 @@ fn unsaid(turn: &Turn<'_>, baseline: &Baseline) -> Option<v1::BaselineContents> 
     turn.newest
         .is_none()
         .then(|| v1::BaselineContents::from(baseline))
-}
-
-fn reference(fact: &Fact) -> StatementRef {
-    StatementRef {
-        subject: fact.subject.to_string(),
-        digest: fact.digest(),
-    }
 }
 
 fn line(evidence: &Evidence, stored: StatementRef) -> SummaryLine {

@@ -12,7 +12,7 @@ use policy::Verified;
 use wire::verification::v1;
 
 use crate::Engine;
-use crate::statements::{Summary, reference};
+use crate::statements::Summary;
 
 /// A release with what the verifier says about it.
 #[derive(Debug, Clone)]
@@ -67,15 +67,13 @@ struct Gathered {
 }
 
 impl Cache {
-    /// Takes out what is known of this making.
-    fn take(&self, making: u64) -> Gathered {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::take(&mut *held) {
-            known if known.making == making => known,
-            _older => Gathered {
-                making,
-                releases: BTreeMap::new(),
-            },
+    /// What is known of this making.
+    fn of(&self, making: u64) -> BTreeMap<Digest, Arc<Release>> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.making == making {
+            held.releases.clone()
+        } else {
+            BTreeMap::new()
         }
     }
 
@@ -97,10 +95,8 @@ impl Engine {
             .iter()
             .map(|stated| (&stated.summary.release, stated.as_ref()))
             .collect();
-        let Gathered {
-            making,
-            releases: mut known,
-        } = self.gathered.take(view.making().await?);
+        let making = view.making().await?;
+        let known = self.gathered.of(making);
         let mut whole = BTreeMap::new();
         let mut seen: BTreeMap<&Version, Digest> = BTreeMap::new();
         let mut releases = Vec::new();
@@ -110,20 +106,9 @@ impl Engine {
                 continue;
             };
             let digest = stated.statement.digest;
-            let (release, is_whole) = match known.remove(&digest) {
-                Some(release) => (release, true),
-                None => match self.release(stated).await {
-                    Ok(gathered) => gathered,
-                    // What is known of the others stays known.
-                    Err(error) => {
-                        whole.append(&mut known);
-                        self.gathered.put(Gathered {
-                            making,
-                            releases: whole,
-                        });
-                        return Err(error);
-                    }
-                },
+            let (release, is_whole) = match known.get(&digest) {
+                Some(release) => (Arc::clone(release), true),
+                None => self.release(stated).await?,
             };
             if is_whole {
                 whole.insert(digest, Arc::clone(&release));
@@ -154,7 +139,7 @@ impl Engine {
             let read = wire::decode::<v1::Evidence, Evidence>(&found.statement);
             // Only the evidence that the summary names, by the digest that it names.
             if let (true, Ok(read)) = (found.digest() == line.evidence, read) {
-                statements.push(reference(&found));
+                statements.push(found.reference());
                 evidence.push(read);
             }
         }
@@ -194,7 +179,7 @@ impl Engine {
         Ok(read
             .ok()
             .filter(same)
-            .map(|contents| (reference(&fact), contents)))
+            .map(|contents| (fact.reference(), contents)))
     }
 
     /// The baselines that members of the fleet run now.
@@ -252,10 +237,7 @@ mod tests {
         let digest = Digest::of(b"summary");
         let releases = BTreeMap::from([(digest, release())]);
         cache.put(Gathered { making: 3, releases });
-        let kept = cache.take(3);
-        assert!(kept.releases.contains_key(&digest));
-        cache.put(kept);
-        let anew = cache.take(4);
-        assert_eq!((anew.making, anew.releases.len()), (4, 0));
+        assert!(cache.of(3).contains_key(&digest));
+        assert!(cache.of(4).is_empty());
     }
 }

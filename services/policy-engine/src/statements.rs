@@ -82,14 +82,6 @@ impl Default for Statements {
     }
 }
 
-/// How statements name a fact.
-pub(crate) fn reference(fact: &Fact) -> StatementRef {
-    StatementRef {
-        subject: fact.subject.to_string(),
-        digest: fact.digest(),
-    }
-}
-
 fn member(fact: &Fact) -> Option<ClusterMember> {
     wire::decode::<fleet::v1::ClusterMember, _>(&fact.statement).ok()
 }
@@ -100,7 +92,7 @@ fn facts(fact: &Fact) -> Option<ClusterFacts> {
 
 fn baseline(fact: &Fact) -> Option<InUse> {
     let baseline = wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok()?;
-    let statement = reference(fact);
+    let statement = fact.reference();
     Some(InUse { statement, baseline })
 }
 
@@ -112,6 +104,6 @@ fn discovered(fact: &Fact) -> Option<ReleaseKey> {
 fn summary(fact: &Fact) -> Option<Summary> {
     let summary = wire::decode::<verification::v1::RoleSummary, RoleSummary>(&fact.statement).ok()?;
     let own = subject::verification_summary(&summary.release, summary.attempt);
-    let statement = reference(fact);
+    let statement = fact.reference();
     (own == fact.subject).then_some(Summary { statement, summary })
 }

@@ -37,7 +37,7 @@ enum ActError {
 }
 
 /// What moving on came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Moved {
     /// Up to which event everything is applied: the reading of the newest plan that takes nothing back any more.
     pub(crate) applied: Option<u64>,
@@ -62,14 +62,15 @@ impl Moved {
 }
 
 impl Controller {
-    /// Plans, and carries out what is to be done now.
-    pub(crate) async fn move_on(&self) -> Result<Moved, WorldError> {
-        let (mut tried, mut moved) = (BTreeSet::new(), Moved::default());
+    /// Plans, and carries out what is to be done now. What it comes to stands in `moved`, also where a later plan
+    /// can't be made.
+    pub(crate) async fn move_on(&self) -> Result<(), WorldError> {
+        let mut tried = BTreeSet::new();
+        self.moved.lock().await.applied = None;
         for _ in 0..PLANS {
             let known = self.known().await?;
             let plan = planner::plan(&known.world(&self.strategy));
-            moved.see(&known, &plan.steps);
-            self.readable.lock().await.clone_from(&moved.courses);
+            self.moved.lock().await.see(&known, &plan.steps);
             let next = untried(plan.steps, &mut tried);
             if next.is_empty() {
                 break;
@@ -80,7 +81,7 @@ impl Controller {
                 }
             }
         }
-        Ok(moved)
+        Ok(())
     }
 
     async fn carry_out(&self, known: &Known, step: Step) -> Result<(), ActError> {

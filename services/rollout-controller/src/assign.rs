@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use wire::{fleet, policy, verification};
 
 use crate::Controller;
-use crate::statements::reference;
 use crate::world::Known;
 
 /// Why there is no assignment.
@@ -42,10 +41,21 @@ fn read(fact: &Fact) -> Option<Assignment> {
     wire::decode::<fleet::v1::Assignment, _>(&fact.statement).ok()
 }
 
+impl Known {
+    /// What an ended key signs would be asked for again and again.
+    const fn own_key_acts(&self) -> Result<(), AssignError> {
+        if self.own_key_acts {
+            Ok(())
+        } else {
+            Err(AssignError::OwnKey)
+        }
+    }
+}
+
 impl Controller {
     /// Publishes the next assignment of a cluster.
     pub(crate) async fn assign(&self, known: &Known, draft: &AssignDraft) -> Result<(), AssignError> {
-        self.own_key_acts()?;
+        known.own_key_acts()?;
         let grounds = self.grounds(draft).await?;
         let member = known
             .members
@@ -95,21 +105,12 @@ impl Controller {
         self.publish((known.as_of, expected), draft, build).await
     }
 
-    /// What an ended key signs would be asked for again and again.
-    fn own_key_acts(&self) -> Result<(), AssignError> {
-        if self.hub.journal.acts(Role::Controller) {
-            Ok(())
-        } else {
-            Err(AssignError::OwnKey)
-        }
-    }
-
     /// Takes an assignment back: the next epoch repeats it with action STOP.
     pub(crate) async fn stop(&self, known: &Known, draft: &StopDraft) -> Result<(), AssignError> {
         let Some(course) = known.courses.get(&draft.cluster) else {
             return Err(AssignError::Missing("assignment"));
         };
-        self.own_key_acts()?;
+        known.own_key_acts()?;
         tracing::info!(cluster = %draft.cluster, reason = %draft.reason, detail = draft.detail, "taking back");
         let series = subject::assignment(&draft.cluster, Epoch(1));
         let member = known
@@ -194,9 +195,9 @@ impl Controller {
             return Err(AssignError::Missing("contents"));
         };
         Ok(Grounds {
-            decision: reference(&decision),
-            contents: (reference(&contents), read_contents),
-            summary: reference(&summary),
+            decision: decision.reference(),
+            contents: (contents.reference(), read_contents),
+            summary: summary.reference(),
             baseline: self.baseline(draft).await?,
         })
     }
@@ -208,7 +209,7 @@ impl Controller {
             .find(|stated| stated.baseline.key() == draft.baseline);
         let found = found.map(|stated| stated.fact.clone());
         let found = self.acting(found, Role::Verifier, "baseline")?;
-        Ok(reference(&found))
+        Ok(found.reference())
     }
 }
 

@@ -81,8 +81,8 @@ pub struct Controller {
     acting: keys::Acting,
     heartbeats: heartbeats::Heartbeats,
     dossiers: dossiers::Written,
-    /// What the newest plan lets agents read.
-    readable: tokio::sync::Mutex<fold::Courses>,
+    /// What the newest plan came to.
+    moved: tokio::sync::Mutex<act::Moved>,
     boards: boards::Boards,
 }
 
@@ -134,7 +134,7 @@ impl Controller {
             acting: keys::Acting::default(),
             heartbeats: heartbeats::Heartbeats::default(),
             dossiers: dossiers::Written::default(),
-            readable: tokio::sync::Mutex::default(),
+            moved: tokio::sync::Mutex::default(),
             boards: boards::Boards::default(),
         })
     }
@@ -144,7 +144,7 @@ impl Controller {
         self.fleet.forget();
         self.heartbeats.forget();
         self.dossiers.forget();
-        self.readable.lock().await.clear();
+        *self.moved.lock().await = act::Moved::default();
         let looking = self.hub.each_change(LOOK_AGAIN, || self.look());
         tokio::join!(submissions::receive(self), looking);
     }
@@ -155,18 +155,13 @@ impl Controller {
         if let Err(error) = self.publish_fleet().await {
             tracing::warn!(error = %chain(&error), "the fleet could not be published");
         }
-        let applied = match self.move_on().await {
-            Ok(moved) => moved.applied,
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "rollouts could not move on");
-                None
-            }
-        };
-        // What the newest plan lets agents read, also where no further one could be made.
-        let readable = self.readable.lock().await.clone();
-        let written = self.write_dossiers(&readable).await;
+        if let Err(error) = self.move_on().await {
+            tracing::warn!(error = %chain(&error), "rollouts could not move on");
+        }
+        let moved = self.moved.lock().await.clone();
+        let written = self.write_dossiers(&moved.courses).await;
         // A stop that an agent can't read yet is not applied.
-        if let Some(sequence) = applied.filter(|_| written) {
+        if let Some(sequence) = moved.applied.filter(|_| written) {
             self.applied.up_to(sequence);
         }
     }

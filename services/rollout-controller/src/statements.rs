@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bus::{Area, Fact, Newest, View, ViewError, subject};
-use domain::assignment::StatementRef;
 use domain::fleet::HealthReport;
 use domain::{Baseline, ClusterFacts, ClusterMember, ClusterName, Decision, Outcome, Reason};
 use planner::reducer::DecisionView;
@@ -108,14 +107,6 @@ fn baseline(fact: &Fact) -> Option<Stated> {
     let baseline = wire::decode::<verification::v1::BaselineContents, Baseline>(&fact.statement).ok()?;
     let fact = fact.clone();
     Some(Stated { fact, baseline })
-}
-
-/// How statements name a fact.
-pub(crate) fn reference(fact: &Fact) -> StatementRef {
-    StatementRef {
-        subject: fact.subject.to_string(),
-        digest: fact.digest(),
-    }
 }
 
 fn mode(fact: &Fact) -> Option<wire::ModeSetting> {

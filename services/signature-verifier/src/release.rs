@@ -341,11 +341,7 @@ impl Verifier {
                 .await?;
             let stored: Evidence = wire::decode::<v1::Evidence, _>(&fact.statement)
                 .map_err(|error| ReleaseError::Read(release.clone(), error))?;
-            let evidence = StatementRef {
-                subject: fact.subject.to_string(),
-                digest: fact.digest(),
-            };
-            checks.push(line(&stored, evidence));
+            checks.push(line(&stored, fact.reference()));
         }
         let summary = RoleSummary {
             release: release.clone(),

@@ -32,6 +32,16 @@ impl Running {
             .unwrap();
     }
 
+    /// The view was made anew, from a stream that is not longer than this.
+    async fn made_anew_to(&self, sequence: u64) {
+        let mut changes = self.view.changed();
+        let again = changes.wait_for(|cursor| *cursor == sequence);
+        tokio::time::timeout(Duration::from_secs(20), again)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
     async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
@@ -193,12 +203,7 @@ async fn another_stream_is_seen_and_folded_anew() {
         decision(1).to_string(),
         signed(&decision(1), &says("new"), &world.policy, 0),
     );
-    let mut changes = running.view.changed();
-    let again = changes.wait_for(|cursor| *cursor == 1);
-    tokio::time::timeout(Duration::from_secs(20), again)
-        .await
-        .unwrap()
-        .unwrap();
+    running.made_anew_to(1).await;
     assert_eq!(outcome(&running.view, 1).await.as_deref(), Some("new"));
     running.stop().await;
 }
@@ -432,12 +437,7 @@ async fn the_newest_of_each_workflow_is_read_once_and_again_where_the_view_was_m
     let making = running.view.making().await.unwrap();
     log.recreate(NOW + SignedDuration::from_secs(60));
     write(&decision(1), "of another stream");
-    let mut changes = running.view.changed();
-    let again = changes.wait_for(|cursor| *cursor == 1);
-    tokio::time::timeout(Duration::from_secs(20), again)
-        .await
-        .unwrap()
-        .unwrap();
+    running.made_anew_to(1).await;
     assert!(running.view.making().await.unwrap() > making);
     assert_eq!(read().await, ["of another stream"]);
     running.stop().await;
